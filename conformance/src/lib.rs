@@ -1,0 +1,1 @@
+//! End-to-end and conformance checks of remote RPC v3 and of the Nova programs.

@@ -1,0 +1,1 @@
+//! The runtime-neutral half of a remote RPC v3 transport: the driver loop, the call handle and the responder.

@@ -1,0 +1,1 @@
+//! Splits a Java workspace into shards, keeps workers hydrated and merges their exact answers; with the program nova.

@@ -1,0 +1,1 @@
+//! Remote RPC v3 over futures-io runtimes, async-std among them.

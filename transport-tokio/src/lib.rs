@@ -1,0 +1,1 @@
+//! Remote RPC v3 over tokio: Unix sockets and TCP.
