@@ -1,0 +1,115 @@
+//! Everything that time decides.
+
+use std::time::{Duration, Instant};
+
+use super::{Connection, Expiring, Phase, later};
+use crate::error::{CallError, CloseCode, CloseReason, ErrorCode};
+use crate::event::Event;
+
+impl Connection {
+    /// When [`handle_timeout`](Self::handle_timeout) should be called next, if nothing else happens before.
+    #[must_use = "without the timeout a silent peer is never noticed"]
+    pub fn poll_timeout(&self) -> Option<Instant> {
+        let timers = &self.config.timers;
+        match &self.phase {
+            Phase::Closed(_) => None,
+            Phase::AwaitingHello { deadline }
+            | Phase::AwaitingWelcome { deadline }
+            | Phase::Deciding { deadline, .. } => Some(*deadline),
+            Phase::Open(_) => {
+                let candidates = [
+                    Some(self.keepalive_due()),
+                    self.pacing.waiting_since().map(|since| later(since, timers.stall)),
+                    self.blocked_since.map(|since| later(since, timers.stall)),
+                    self.drain.ours,
+                    self.deadlines.first().map(|(at, _)| *at),
+                ];
+                candidates.into_iter().flatten().min()
+            }
+        }
+    }
+
+    /// Does what is due at `now`. Calling it early or often does no harm.
+    pub fn handle_timeout(&mut self, now: Instant) {
+        self.advance(now);
+        match &self.phase {
+            Phase::Closed(_) => {}
+            Phase::AwaitingHello { deadline }
+            | Phase::AwaitingWelcome { deadline }
+            | Phase::Deciding { deadline, .. } => {
+                if *deadline <= self.now {
+                    self.handshake_timed_out();
+                }
+            }
+            Phase::Open(_) => {
+                self.expire_deadlines();
+                // What waited may have been cancelled since.
+                self.note_output();
+                self.check_liveness();
+            }
+        }
+    }
+
+    fn handshake_timed_out(&mut self) {
+        let code = CloseCode::HANDSHAKE_TIMEOUT;
+        if matches!(self.phase, Phase::Deciding { .. }) {
+            self.send_reject(code, Duration::from_secs(1), "the router did not decide in time");
+        }
+        self.end(CloseReason::Timeout(code), None);
+    }
+
+    /// When the peer is to be pinged, or, once it was, given up.
+    fn keepalive_due(&self) -> Instant {
+        let timers = &self.config.timers;
+        let ping = later(self.keepalive.last_received, timers.keepalive);
+        if self.keepalive.outstanding.is_some() { later(ping, timers.keepalive_grace) } else { ping }
+    }
+
+    fn expire_deadlines(&mut self) {
+        while let Some(&(at, whose)) = self.deadlines.first() {
+            if at > self.now {
+                break;
+            }
+            self.deadlines.pop_first();
+            match whose {
+                Expiring::Call(key) => {
+                    if self.calls.withdraw(key).is_none() {
+                        self.abandon_open_call(key);
+                    }
+                    self.events.push_back(Event::Answer { key, result: Err(CallError::Deadline) });
+                }
+                Expiring::Served(id) => self.abandon_served(id, ErrorCode::DEADLINE),
+            }
+        }
+    }
+
+    fn check_liveness(&mut self) {
+        let timers = self.config.timers;
+        let stalled =
+            |since: Option<Instant>| since.is_some_and(|since| later(since, timers.stall) <= self.now);
+        if self.drain.ours.is_some_and(|deadline| deadline <= self.now) {
+            let code = CloseCode::DRAIN_DEADLINE;
+            self.end(CloseReason::Local(code), Some((code, "")));
+        } else if stalled(self.pacing.waiting_since()) || stalled(self.blocked_since) {
+            self.give_up(CloseCode::SLOW_READER, "the peer does not read");
+        } else if self.keepalive_due() <= self.now {
+            if self.keepalive.outstanding.is_some() {
+                self.give_up(CloseCode::KEEPALIVE_TIMEOUT, "the peer is silent");
+            } else {
+                self.send_ping();
+            }
+        }
+    }
+
+    fn send_ping(&mut self) {
+        let nonce = self.keepalive.next_nonce;
+        self.keepalive.next_nonce = nonce.wrapping_add(1);
+        self.keepalive.outstanding = Some((nonce, None));
+        self.control.ping = Some(nonce);
+        self.note_output();
+    }
+
+    fn give_up(&mut self, code: CloseCode, message: &str) {
+        self.end(CloseReason::Timeout(code), Some((code, message)));
+    }
+}

@@ -1,0 +1,114 @@
+//! Headers to bytes and back, in the one canonical form.
+
+use bytes::Bytes;
+use postcard::ser_flavors::Flavor;
+use serde::{Deserialize, Serialize};
+
+use super::{Header, Kind};
+use crate::error::PeerError;
+
+/// Decodes a header at the start of `bytes`; returns it with its length.
+///
+/// Postcard accepts integers that are longer than need be; the protocol does not, so that every value has one
+/// encoding. The check encodes the value again and compares, without allocating.
+pub(crate) fn decode_header<'a, T>(kind: Kind, bytes: &'a [u8]) -> Result<(T, usize), PeerError>
+where
+    T: Deserialize<'a> + Serialize,
+{
+    let malformed = |detail| PeerError::Malformed { frame: kind.name(), detail };
+    let (header, rest) = postcard::take_from_bytes::<T>(bytes).map_err(|error| {
+        malformed(match error {
+            postcard::Error::DeserializeUnexpectedEnd => "the header is cut off or too long",
+            postcard::Error::DeserializeBadVarint => "an integer does not fit its type",
+            postcard::Error::DeserializeBadUtf8 => "text is not UTF-8",
+            _ => "a value is out of range",
+        })
+    })?;
+    let used = bytes.len().saturating_sub(rest.len());
+    let written = bytes.get(..used).unwrap_or_default();
+    match postcard::serialize_with_flavor(&header, Comparing { expected: written, equal: true }) {
+        Ok(true) => Ok((header, used)),
+        Ok(false) | Err(_) => Err(PeerError::NotCanonical { frame: kind.name() }),
+    }
+}
+
+/// Appends a frame without body bytes.
+pub(crate) fn encode_frame<T: Header>(out: &mut Vec<u8>, header: &T) {
+    encode_body_frame(out, header, |_| Bytes::new());
+}
+
+/// Appends a frame whose body part is chosen once the length of kind and header is known. Returns that part's
+/// length.
+pub(crate) fn encode_body_frame<T: Header>(
+    out: &mut Vec<u8>,
+    header: &T,
+    body: impl FnOnce(usize) -> Bytes,
+) -> usize {
+    let start = out.len();
+    out.extend_from_slice(&[0, 0, 0, 0, T::KIND.number()]);
+    let encoded = postcard::serialize_with_flavor(header, Appending(out));
+    debug_assert!(encoded.is_ok(), "headers hold only what postcard can write");
+    let head = out.len().saturating_sub(start).saturating_sub(4);
+    let body = body(head);
+    out.extend_from_slice(&body);
+    let length = u32::try_from(head.saturating_add(body.len())).unwrap_or(u32::MAX);
+    if let Some(field) = out.get_mut(start..start.saturating_add(4)) {
+        field.copy_from_slice(&length.to_le_bytes());
+    }
+    body.len()
+}
+
+/// Appends a frame of an ignorable kind that nobody knows.
+pub(crate) fn encode_ignorable(out: &mut Vec<u8>, kind: u8, content: &[u8]) {
+    let length = u32::try_from(content.len()).unwrap_or(0).saturating_add(1);
+    out.extend_from_slice(&length.to_le_bytes());
+    out.push(kind);
+    out.extend_from_slice(content);
+}
+
+/// Writes behind what a vector holds.
+struct Appending<'a>(&'a mut Vec<u8>);
+
+impl Flavor for Appending<'_> {
+    type Output = ();
+
+    fn try_push(&mut self, byte: u8) -> postcard::Result<()> {
+        self.0.push(byte);
+        Ok(())
+    }
+
+    fn try_extend(&mut self, bytes: &[u8]) -> postcard::Result<()> {
+        self.0.extend_from_slice(bytes);
+        Ok(())
+    }
+
+    fn finalize(self) -> postcard::Result<()> {
+        Ok(())
+    }
+}
+
+/// Compares what would be written with what was read.
+struct Comparing<'a> {
+    expected: &'a [u8],
+    equal: bool,
+}
+
+impl Flavor for Comparing<'_> {
+    type Output = bool;
+
+    fn try_push(&mut self, byte: u8) -> postcard::Result<()> {
+        self.try_extend(&[byte])
+    }
+
+    fn try_extend(&mut self, bytes: &[u8]) -> postcard::Result<()> {
+        match self.expected.strip_prefix(bytes) {
+            Some(rest) => self.expected = rest,
+            None => self.equal = false,
+        }
+        Ok(())
+    }
+
+    fn finalize(self) -> postcard::Result<bool> {
+        Ok(self.equal && self.expected.is_empty())
+    }
+}

@@ -1,0 +1,270 @@
+//! The peer's requests, from their first frame to their end.
+//!
+//! ```text
+//!             body complete            handler answers           answer encoded
+//!   receiving ─────────────► running ─────────────────► answering ─────────────► answered
+//!       │                                                   ▲                        │
+//!       └── refused, cancelled or late: the core answers ───┘                        │ body ended
+//!                                                                                    ▼
+//!                                                                                  closed
+//! ```
+//!
+//! Nothing here sees a frame's bytes.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::time::Instant;
+
+use crate::assembly::Assembly;
+use crate::calls::cost;
+use crate::config::Compression;
+use crate::error::{ErrorCode, ErrorReply};
+use crate::event::{Body, Request, TraceContext};
+use crate::id::RequestId;
+
+/// One request of the peer.
+#[derive(Debug)]
+pub(crate) struct Served {
+    pub(crate) method: u16,
+    pub(crate) reply_max: u32,
+    pub(crate) deadline: Option<Instant>,
+    pub(crate) trace: Option<TraceContext>,
+    pub(crate) compression: Compression,
+    pub(crate) raw_len: u32,
+    pub(crate) body: Assembly,
+    /// All of the body came, or `Cancel` did.
+    pub(crate) body_ended: bool,
+    /// Why the answer is not wanted any more.
+    pub(crate) unwanted: Option<ErrorCode>,
+    pub(crate) stage: Stage,
+}
+
+/// What is still to be done for a request.
+#[derive(Debug)]
+pub(crate) enum Stage {
+    Receiving,
+    Running,
+    Answering { body: Body, sent: usize, started: bool },
+    Failing(ErrorReply),
+    Answered,
+}
+
+impl Served {
+    pub(crate) fn cost(&self, declared: u32) -> u64 {
+        cost(u64::from(declared), self.raw_len, self.reply_max)
+    }
+}
+
+/// All the peer's requests.
+#[derive(Debug, Default)]
+pub(crate) struct ServedRequests {
+    open: BTreeMap<RequestId, (Served, u64)>,
+    /// The highest id the peer has opened.
+    highest: Option<RequestId>,
+    cost: u64,
+    /// Errors to send.
+    errors: VecDeque<RequestId>,
+    /// Small responses to send.
+    small: VecDeque<RequestId>,
+}
+
+impl ServedRequests {
+    pub(crate) fn len(&self) -> usize {
+        self.open.len()
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.open.is_empty()
+    }
+
+    pub(crate) fn highest(&self) -> Option<RequestId> {
+        self.highest
+    }
+
+    pub(crate) fn cost(&self) -> u64 {
+        self.cost
+    }
+
+    pub(crate) fn get_mut(&mut self, id: RequestId) -> Option<&mut Served> {
+        self.open.get_mut(&id).map(|(served, _)| served)
+    }
+
+    /// Opens a request whose first frame has come.
+    pub(crate) fn insert(&mut self, id: RequestId, served: Served, cost: u64) {
+        self.highest = Some(id);
+        self.cost = self.cost.saturating_add(cost);
+        self.open.insert(id, (served, cost));
+    }
+
+    /// The body is complete: the handler's turn, unless the core has answered already.
+    pub(crate) fn start(&mut self, id: RequestId) -> Option<Request> {
+        let (served, _) = self.open.get_mut(&id)?;
+        if !matches!(served.stage, Stage::Receiving) {
+            return None;
+        }
+        served.stage = Stage::Running;
+        let body = Body {
+            bytes: served.body.take().unwrap_or_default(),
+            compression: served.compression,
+            raw_len: served.raw_len,
+        };
+        Some(Request {
+            id,
+            method: served.method,
+            body,
+            reply_max: served.reply_max,
+            deadline: served.deadline,
+            trace: served.trace,
+        })
+    }
+
+    /// The answer is there; up to `max_small` bytes it goes out in one frame.
+    pub(crate) fn answer(
+        &mut self,
+        id: RequestId,
+        result: Result<Body, ErrorReply>,
+        max_small: usize,
+    ) -> Answered {
+        let Some((served, _)) = self.open.get_mut(&id) else { return Answered::NotOwed };
+        if !matches!(served.stage, Stage::Running) {
+            return Answered::NotOwed;
+        }
+        let result = match served.unwanted {
+            Some(code) => Err(unwanted(code)),
+            None => result.and_then(|body| fitting(body, served.reply_max)),
+        };
+        match result {
+            Ok(body) => {
+                let small = body.bytes.len() <= max_small;
+                served.stage = Stage::Answering { body, sent: 0, started: false };
+                if small {
+                    self.small.push_back(id);
+                    Answered::Queued
+                } else {
+                    Answered::Large
+                }
+            }
+            Err(error) => {
+                served.stage = Stage::Failing(error);
+                self.errors.push_back(id);
+                Answered::Queued
+            }
+        }
+    }
+
+    /// The answer is not wanted any more. Returns whether a running handler should hear of it.
+    pub(crate) fn abandon(&mut self, id: RequestId, code: ErrorCode) -> bool {
+        let Some((served, _)) = self.open.get_mut(&id) else { return false };
+        match served.stage {
+            Stage::Receiving => {
+                self.fail(id, unwanted(code));
+                false
+            }
+            Stage::Running => served.unwanted.replace(code).is_none(),
+            Stage::Answering { .. } => {
+                self.small.retain(|waiting| *waiting != id);
+                self.fail(id, unwanted(code));
+                false
+            }
+            Stage::Failing(_) | Stage::Answered => false,
+        }
+    }
+
+    /// The core itself answers with an error.
+    pub(crate) fn fail(&mut self, id: RequestId, error: ErrorReply) {
+        if let Some((served, _)) = self.open.get_mut(&id) {
+            served.body.discard();
+            served.stage = Stage::Failing(error);
+            self.errors.push_back(id);
+        }
+    }
+
+    /// The peer's `Cancel` ended the body.
+    pub(crate) fn end_body(&mut self, id: RequestId) {
+        if let Some((served, _)) = self.open.get_mut(&id) {
+            served.body_ended = true;
+            self.close_if_done(id);
+        }
+    }
+
+    pub(crate) fn answer_ready(&self) -> bool {
+        !self.errors.is_empty() || !self.small.is_empty()
+    }
+
+    /// The next error to send; the request is answered with it.
+    pub(crate) fn next_error(&mut self) -> Option<(RequestId, ErrorReply)> {
+        while let Some(id) = self.errors.pop_front() {
+            let Some((served, _)) = self.open.get_mut(&id) else { continue };
+            if let Stage::Failing(error) = std::mem::replace(&mut served.stage, Stage::Answered) {
+                self.close_if_done(id);
+                return Some((id, error));
+            }
+        }
+        None
+    }
+
+    /// The next small response to send; the request is answered with it.
+    pub(crate) fn next_small(&mut self) -> Option<(RequestId, Body)> {
+        while let Some(id) = self.small.pop_front() {
+            let Some((served, _)) = self.open.get_mut(&id) else { continue };
+            if let Stage::Answering { body, .. } = std::mem::replace(&mut served.stage, Stage::Answered) {
+                self.close_if_done(id);
+                return Some((id, body));
+            }
+        }
+        None
+    }
+
+    /// All of a large response is sent.
+    pub(crate) fn sent(&mut self, id: RequestId) {
+        if let Some((served, _)) = self.open.get_mut(&id) {
+            served.stage = Stage::Answered;
+            self.close_if_done(id);
+        }
+    }
+
+    /// Forgets a request that is answered and whose body has ended.
+    pub(crate) fn close_if_done(&mut self, id: RequestId) {
+        if let Some((served, cost)) = self.open.get(&id)
+            && served.body_ended
+            && matches!(served.stage, Stage::Answered)
+        {
+            self.cost = self.cost.saturating_sub(*cost);
+            self.open.remove(&id);
+        }
+    }
+
+    /// Forgets all requests, at the connection's end.
+    pub(crate) fn clear(&mut self) {
+        self.open.clear();
+        self.errors.clear();
+        self.small.clear();
+        self.cost = 0;
+    }
+}
+
+/// What became of an answer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Answered {
+    /// No answer was owed.
+    NotOwed,
+    /// It goes out with the next output.
+    Queued,
+    /// It goes out in chunks.
+    Large,
+}
+
+fn unwanted(code: ErrorCode) -> ErrorReply {
+    let message =
+        if code == ErrorCode::DEADLINE { "the deadline passed" } else { "cancelled by the requester" };
+    ErrorReply::new(code, message)
+}
+
+/// The body, if it keeps to what the request allows.
+fn fitting(body: Body, reply_max: u32) -> Result<Body, ErrorReply> {
+    let longest = (body.bytes.len() as u64).max(u64::from(body.raw_len));
+    if longest <= u64::from(reply_max) {
+        return Ok(body);
+    }
+    let message = format!("the answer has {longest} bytes, the request allows {reply_max}");
+    Err(ErrorReply::new(ErrorCode::REPLY_TOO_LARGE, message))
+}
