@@ -1,0 +1,398 @@
+//! The loop that moves bytes, time and requests.
+
+use std::fmt;
+use std::future::Future;
+use std::io;
+use std::panic::AssertUnwindSafe;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, Waker};
+use std::time::{Duration, Instant};
+
+use futures_io::{AsyncRead, AsyncWrite};
+use futures_util::future::{CatchUnwind, FutureExt};
+use futures_util::stream::{FuturesUnordered, Stream};
+use nova_proto_core::{CloseCode, CloseReason, Config, ConfigError, Connection, Event, SendError};
+
+use crate::handle::Handle;
+use crate::incoming::{Admission, Application, CancelSignal, Incoming};
+use crate::shared::{Shared, State};
+
+/// How much one read takes at most.
+const READ_SIZE: usize = 64 * 1024;
+
+/// How much output is encoded ahead of the socket: what is decided later waits behind this much.
+const WRITE_AHEAD: usize = 256 * 1024;
+
+/// How long the last frame may take to leave, and then the peer to hang up.
+const LINGER: Duration = Duration::from_secs(1);
+
+/// How many bytes are read and thrown away while the peer hangs up, so that its unread input does not turn our last
+/// frame into a reset.
+const LINGER_BYTES: usize = 64 * 1024;
+
+/// What a runtime brings.
+#[expect(missing_debug_implementations, reason = "closures and sockets have none")]
+pub struct Io<R, W, N, S> {
+    /// The stream's readable half.
+    pub reader: R,
+    /// The stream's writable half. Closed with `poll_close`, which must half-close.
+    pub writer: W,
+    /// The time now.
+    pub now: N,
+    /// Sleeps until a time.
+    pub sleep_until: S,
+}
+
+/// Puts a connection on a stream. Nothing happens until the driver is polled.
+///
+/// # Errors
+/// If the configuration breaks a floor.
+#[expect(clippy::type_complexity, reason = "the driver names what it was made from")]
+pub fn connect<R, W, N, S, F, A>(
+    io: Io<R, W, N, S>,
+    config: Config,
+    application: A,
+) -> Result<(Handle, Driver<R, W, S, F, A>), ConfigError>
+where
+    R: AsyncRead + Unpin,
+    W: AsyncWrite + Unpin,
+    N: Fn() -> Instant + Send + Sync + 'static,
+    S: Fn(Instant) -> F,
+    F: Future<Output = ()>,
+    A: Application,
+{
+    let connection = Connection::new(config, (io.now)())?;
+    let shared = Shared::new(connection, Box::new(io.now));
+    let driver = Driver {
+        shared: Arc::clone(&shared),
+        reader: io.reader,
+        writer: io.writer,
+        sleep_until: io.sleep_until,
+        application,
+        handlers: FuturesUnordered::new(),
+        timer: None,
+        input: vec![0; READ_SIZE],
+        output: Output::default(),
+        ending: None,
+    };
+    Ok((Handle::new(shared), driver))
+}
+
+/// Drives one connection to its end; the output says why it ended. Dropping it ends the connection at once.
+#[must_use = "nothing moves unless the driver is polled"]
+pub struct Driver<R, W, S, F, A: Application> {
+    shared: Arc<Shared>,
+    reader: R,
+    writer: W,
+    sleep_until: S,
+    application: A,
+    handlers: FuturesUnordered<Handler<A>>,
+    timer: Option<(Instant, Pin<Box<F>>)>,
+    input: Vec<u8>,
+    output: Output,
+    /// Set once the connection has ended: until when the last bytes may leave.
+    ending: Option<Ending>,
+}
+
+/// A handler whose panic ends only itself: the request in it answers when it is dropped.
+type Handler<A> = Pin<Box<CatchUnwind<AssertUnwindSafe<<A as Application>::Handler>>>>;
+
+#[derive(Debug)]
+struct Ending {
+    reason: CloseReason,
+    deadline: Instant,
+    half_closed: bool,
+    thrown_away: usize,
+}
+
+/// Encoded bytes on their way to the socket.
+#[derive(Debug, Default)]
+struct Output {
+    bytes: Vec<u8>,
+    written: usize,
+}
+
+impl Output {
+    fn rest(&self) -> &[u8] {
+        &self.bytes[self.written..]
+    }
+
+    fn is_empty(&self) -> bool {
+        self.written == self.bytes.len()
+    }
+
+    fn advance(&mut self, count: usize) {
+        self.written += count;
+        if self.is_empty() {
+            self.bytes.clear();
+            self.written = 0;
+        }
+    }
+}
+
+impl<R, W, S, F, A> Driver<R, W, S, F, A>
+where
+    R: AsyncRead + Unpin,
+    W: AsyncWrite + Unpin,
+    S: Fn(Instant) -> F,
+    F: Future<Output = ()>,
+    A: Application,
+{
+    /// One round through everything that can move. Returns whether anything did.
+    fn turn(&mut self, cx: &mut Context<'_>) -> bool {
+        let mut moved = false;
+        while let Poll::Ready(Some(_)) = Pin::new(&mut self.handlers).poll_next(cx) {
+            moved = true;
+        }
+        moved |= self.pull_events(cx);
+        if self.output.is_empty() {
+            let _ = self.shared.lock().connection.poll_transmit(&mut self.output.bytes, WRITE_AHEAD);
+        }
+        moved |= self.write(cx);
+        moved | self.read(cx)
+    }
+
+    /// Hands what happened to those who wait for it. Returns whether there may be more.
+    fn pull_events(&mut self, cx: &mut Context<'_>) -> bool {
+        let now = self.shared.now();
+        let mut woken: Vec<Waker> = Vec::new();
+        let mut requests = Vec::new();
+        let mut hello = None;
+        {
+            let mut state = self.shared.lock();
+            state.driver_awake();
+            state.connection.handle_timeout(now);
+            while let Some(event) = state.connection.poll_event() {
+                match event {
+                    Event::Hello { app } => hello = Some(app),
+                    Event::Request(request) => {
+                        let signal = CancelSignal::default();
+                        state.serving.insert(request.id, signal.clone());
+                        requests.push(Incoming::new(request, signal, Arc::clone(&self.shared)));
+                    }
+                    event => on_event(&mut state, event, &mut woken),
+                }
+            }
+        }
+        woken.into_iter().for_each(Waker::wake);
+        for request in requests {
+            let handler = AssertUnwindSafe(self.application.request(request)).catch_unwind();
+            let mut handler = Box::pin(handler);
+            if handler.as_mut().poll(cx).is_pending() {
+                self.handlers.push(handler);
+            }
+        }
+        let Some(hello) = hello else { return false };
+        let admission = self.application.admit(hello);
+        admit(&mut self.shared.lock(), admission);
+        true
+    }
+
+    fn write(&mut self, cx: &mut Context<'_>) -> bool {
+        let mut moved = false;
+        while !self.output.is_empty() {
+            match Pin::new(&mut self.writer).poll_write(cx, self.output.rest()) {
+                Poll::Pending => break,
+                Poll::Ready(Ok(count @ 1..)) => {
+                    self.output.advance(count);
+                    moved = true;
+                }
+                Poll::Ready(other) => {
+                    self.stream_broke(&other.map(|_| ()));
+                    return true;
+                }
+            }
+        }
+        if self.output.is_empty()
+            && let Poll::Ready(Err(error)) = Pin::new(&mut self.writer).poll_flush(cx)
+        {
+            self.stream_broke(&Err(error));
+            return true;
+        }
+        moved
+    }
+
+    fn read(&mut self, cx: &mut Context<'_>) -> bool {
+        if !self.shared.lock().connection.wants_input() {
+            return false;
+        }
+        match Pin::new(&mut self.reader).poll_read(cx, &mut self.input) {
+            Poll::Pending => false,
+            Poll::Ready(Ok(count @ 1..)) => {
+                let now = self.shared.now();
+                self.shared.lock().connection.receive(&self.input[..count], now);
+                true
+            }
+            Poll::Ready(Ok(0)) => {
+                self.shared.lock().connection.receive_eof();
+                true
+            }
+            Poll::Ready(Err(error)) => {
+                self.stream_broke(&Err(error));
+                true
+            }
+        }
+    }
+
+    /// Nothing can be read or written any more.
+    fn stream_broke(&mut self, result: &io::Result<()>) {
+        if let Err(error) = result {
+            tracing::debug!(%error, "the stream broke");
+        }
+        self.output = Output::default();
+        self.shared.lock().connection.receive_eof();
+        if let Some(ending) = &mut self.ending {
+            ending.half_closed = true;
+            ending.thrown_away = LINGER_BYTES;
+        }
+    }
+
+    /// After the connection's end: sends the last frame, half-closes, waits for the peer to hang up; each within a
+    /// bound, so that a stuck peer keeps nothing.
+    fn finish(&mut self, cx: &mut Context<'_>) -> Poll<CloseReason> {
+        let now = self.shared.now();
+        let Some(ending) = &mut self.ending else { return Poll::Pending };
+        if now >= ending.deadline {
+            return Poll::Ready(ending.reason.clone());
+        }
+        if !self.output.is_empty() {
+            return Poll::Pending;
+        }
+        if !ending.half_closed {
+            match Pin::new(&mut self.writer).poll_close(cx) {
+                Poll::Pending => return Poll::Pending,
+                Poll::Ready(Err(_)) => return Poll::Ready(ending.reason.clone()),
+                Poll::Ready(Ok(())) => ending.half_closed = true,
+            }
+        }
+        while ending.thrown_away < LINGER_BYTES {
+            match Pin::new(&mut self.reader).poll_read(cx, &mut self.input) {
+                Poll::Pending => return Poll::Pending,
+                Poll::Ready(Ok(count @ 1..)) => ending.thrown_away += count,
+                Poll::Ready(_) => break,
+            }
+        }
+        Poll::Ready(ending.reason.clone())
+    }
+
+    /// Sleeps until the connection, or the end, wants to look at the time. A timer that is due too early is kept: it
+    /// costs one needless look, a new one for every call would cost more.
+    fn arm_timer(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        let deadline = match &self.ending {
+            Some(ending) => Some(ending.deadline),
+            None => self.shared.lock().connection.poll_timeout(),
+        };
+        let Some(deadline) = deadline else {
+            self.timer = None;
+            return Poll::Pending;
+        };
+        if self.timer.as_ref().is_none_or(|(armed, _)| *armed > deadline) {
+            self.timer = Some((deadline, Box::pin((self.sleep_until)(deadline))));
+        }
+        let Some((_, sleep)) = &mut self.timer else { return Poll::Pending };
+        if sleep.as_mut().poll(cx).is_pending() {
+            return Poll::Pending;
+        }
+        self.timer = None;
+        Poll::Ready(())
+    }
+}
+
+impl<R, W, S, F, A> Future for Driver<R, W, S, F, A>
+where
+    R: AsyncRead + Unpin,
+    W: AsyncWrite + Unpin,
+    S: Fn(Instant) -> F + Unpin,
+    F: Future<Output = ()>,
+    A: Application + Unpin,
+{
+    type Output = CloseReason;
+
+    /// One turn, then back to the runtime: many turns at once make small calls wait behind large bodies.
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<CloseReason> {
+        let this = &mut *self;
+        let mut moved = this.turn(cx);
+        if this.ending.is_none() {
+            let reason = this.shared.lock().close_reason();
+            this.ending = reason.map(|reason| {
+                moved = true;
+                let deadline = this.shared.now() + LINGER;
+                Ending { reason, deadline, half_closed: false, thrown_away: 0 }
+            });
+        } else if let Poll::Ready(reason) = this.finish(cx) {
+            return Poll::Ready(reason);
+        }
+        moved |= this.arm_timer(cx).is_ready();
+        if moved || !this.shared.lock().driver_sleeps(cx.waker()) {
+            cx.waker().wake_by_ref();
+        }
+        Poll::Pending
+    }
+}
+
+impl<R, W, S, F, A: Application> Drop for Driver<R, W, S, F, A> {
+    /// Nobody moves bytes any more: calls fail, handlers are told to stop.
+    fn drop(&mut self) {
+        let mut woken = Vec::new();
+        {
+            let mut state = self.shared.lock();
+            state.connection.close(CloseCode::INTERNAL, "the driver was dropped");
+            while let Some(event) = state.connection.poll_event() {
+                on_event(&mut state, event, &mut woken);
+            }
+        }
+        woken.into_iter().for_each(Waker::wake);
+    }
+}
+
+impl<R, W, S, F, A: Application> fmt::Debug for Driver<R, W, S, F, A> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Driver").field("ending", &self.ending).finish_non_exhaustive()
+    }
+}
+
+fn admit(state: &mut State, admission: Admission) {
+    let done = match admission {
+        Admission::Accept(app) => state.connection.accept(app).or_else(|error| match error {
+            SendError::TooLarge { .. } => state.connection.reject(
+                CloseCode::INTERNAL,
+                Duration::ZERO,
+                "the router's answer does not fit",
+            ),
+            _ => Err(error),
+        }),
+        Admission::Reject { code, retry_after, message } => {
+            state.connection.reject(code, retry_after, &message)
+        }
+    };
+    if let Err(error) = done {
+        tracing::debug!(%error, "the worker left before it was let in");
+    }
+}
+
+fn on_event(state: &mut State, event: Event, woken: &mut Vec<Waker>) {
+    match event {
+        Event::Connected { agreed, app } => {
+            state.connected = Some((agreed, app));
+            woken.append(&mut state.watchers);
+        }
+        Event::Cancelled { id } => {
+            if let Some(signal) = state.serving.get(&id) {
+                signal.raise();
+            }
+        }
+        Event::Answer { key, result } => {
+            if let Some(slot) = state.calls.get_mut(&key) {
+                slot.result = Some(result);
+                woken.extend(slot.waker.take());
+            }
+        }
+        Event::Draining { .. } => state.draining = true,
+        Event::Closed(_) => {
+            std::mem::take(&mut state.serving).into_values().for_each(|signal| signal.raise());
+            woken.append(&mut state.watchers);
+        }
+        _ => {}
+    }
+}
