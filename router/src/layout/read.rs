@@ -4,7 +4,7 @@ use std::fs::{File, OpenOptions};
 use std::io::Read;
 use std::path::Path;
 
-use super::SkipReason;
+use super::{DEFAULT_MAX_FILE_BYTES, SkipReason};
 
 /// Reads a source file of at most `max` bytes.
 ///
@@ -27,8 +27,10 @@ pub(super) fn read_bytes(path: &Path, max: u64) -> Result<Vec<u8>, SkipReason> {
     if metadata.len() > max {
         return Err(SkipReason::TooLarge { size: metadata.len(), limit: max });
     }
-    // One byte of room tells the end of the file apart from the limit without growing the buffer.
-    let mut bytes = Vec::with_capacity(usize::try_from(metadata.len()).unwrap_or(0).saturating_add(1));
+    // One byte more shows the end of the file without growing the buffer. A file of holes may claim any
+    // size, so what is reserved beforehand has a bound of its own.
+    let expected = metadata.len().min(DEFAULT_MAX_FILE_BYTES) as usize;
+    let mut bytes = Vec::with_capacity(expected + 1);
     file.take(max.saturating_add(1)).read_to_end(&mut bytes)?;
     let size = bytes.len() as u64;
     if size > max {

@@ -1,6 +1,6 @@
 //! Which files belong to the workspace, and to which source root.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use nova_router::layout::{Layout, LayoutError, LayoutOptions};
 
@@ -235,6 +235,17 @@ fn a_file_is_described() {
     assert_eq!(file.size, 10);
     assert!(file.mtime.seconds > 1_500_000_000, "{:?}", file.mtime);
     assert_eq!(layout.absolute_path(shard, file), tree.path("x/A.java"));
+}
+
+#[test]
+fn the_sample_project() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../samples/harbour");
+    let layout = Layout::discover(&[root], &LayoutOptions::default()).expect("a layout");
+    let shards: Vec<(&str, usize)> =
+        layout.shards.iter().map(|shard| (shard.source_root.as_str(), shard.files.len())).collect();
+    let expected =
+        [("", 1), ("model/src/main/java", 9), ("yard/src/main/java", 7), ("yard/src/test/java", 1)];
+    assert_eq!(shards, expected);
 }
 
 #[test]
