@@ -58,3 +58,21 @@ pub fn bytes<'de, D: Deserializer<'de>, const MAX: usize>(deserializer: D) -> Re
         Ok(Bytes::copy_from_slice(bytes))
     }
 }
+
+/// A text of at most `MAX` bytes, borrowed from the input.
+pub fn borrowed_text<'de, D: Deserializer<'de>, const MAX: usize>(
+    deserializer: D,
+) -> Result<&'de str, D::Error> {
+    let text = <&str>::deserialize(deserializer)?;
+    if text.len() > MAX { Err(D::Error::custom("text too long")) } else { Ok(text) }
+}
+
+/// Perhaps a text of at most `MAX` bytes.
+pub fn optional_text<'de, D: Deserializer<'de>, const MAX: usize>(
+    deserializer: D,
+) -> Result<Option<String>, D::Error> {
+    match <Option<&str>>::deserialize(deserializer)? {
+        Some(text) if text.len() > MAX => Err(D::Error::custom("text too long")),
+        text => Ok(text.map(str::to_owned)),
+    }
+}

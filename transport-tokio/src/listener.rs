@@ -22,7 +22,7 @@ pub struct Listener {
 
 #[derive(Debug)]
 enum Socket {
-    Unix(UnixListener, SocketFile),
+    Unix { listener: UnixListener, _file: SocketFile },
     Tcp(TcpListener),
 }
 
@@ -60,7 +60,9 @@ impl Listener {
     pub async fn accept(&mut self) -> Stream {
         loop {
             let accepted = match &self.socket {
-                Socket::Unix(listener, _) => listener.accept().await.map(|(stream, _)| Stream::Unix(stream)),
+                Socket::Unix { listener, .. } => {
+                    listener.accept().await.map(|(stream, _)| Stream::Unix(stream))
+                }
                 Socket::Tcp(listener) => listener.accept().await.and_then(|(stream, _)| {
                     stream.set_nodelay(true)?;
                     Ok(Stream::Tcp(stream))
@@ -93,7 +95,7 @@ async fn bind_unix(path: &Path) -> io::Result<Socket> {
     let listener = UnixListener::bind(path)?;
     fs::set_permissions(path, fs::Permissions::from_mode(0o600))?;
     let file = SocketFile { path: path.to_owned(), inode: inode(path)? };
-    Ok(Socket::Unix(listener, file))
+    Ok(Socket::Unix { listener, _file: file })
 }
 
 /// Makes room at `path`, but only of a socket that nobody answers on.

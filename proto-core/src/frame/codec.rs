@@ -25,11 +25,17 @@ where
         })
     })?;
     let used = bytes.len().saturating_sub(rest.len());
-    let written = bytes.get(..used).unwrap_or_default();
-    match postcard::serialize_with_flavor(&header, Comparing { expected: written, equal: true }) {
-        Ok(true) => Ok((header, used)),
-        Ok(false) | Err(_) => Err(PeerError::NotCanonical { frame: kind.name() }),
+    if canonical(&header, bytes.get(..used).unwrap_or_default()) {
+        Ok((header, used))
+    } else {
+        Err(PeerError::NotCanonical { frame: kind.name() })
     }
+}
+
+/// Whether `written` is what writing `value` gives.
+pub(crate) fn canonical<T: Serialize>(value: &T, written: &[u8]) -> bool {
+    let compared = postcard::serialize_with_flavor(value, Comparing { expected: written, equal: true });
+    compared == Ok(true)
 }
 
 /// Appends a frame without body bytes.

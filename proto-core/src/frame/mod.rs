@@ -10,7 +10,7 @@ mod extensions;
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
-pub(crate) use codec::{decode_header, encode_body_frame, encode_frame, encode_ignorable};
+pub(crate) use codec::{canonical, decode_header, encode_body_frame, encode_frame, encode_ignorable};
 pub use extensions::{Extensions, TRACE_CONTEXT};
 
 use crate::bounded;

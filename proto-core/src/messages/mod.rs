@@ -1,5 +1,35 @@
 //! The application that runs on remote RPC v3: typed requests and replies between router and worker.
+//!
+//! A message is a postcard value in canonical form that fills a whole body. Every list and text has a bound that is
+//! checked while it is decoded. A message never changes: what changes gets a new method number.
 
+mod admin;
+mod codec;
+mod hello;
+mod hydration;
+mod order;
+mod search;
 mod symbol;
 
-pub use symbol::SymbolKind;
+pub use admin::{GetWorkerStats, ShardStats, Shutdown, Stopping, WorkerStats};
+pub use codec::{DecodeError, Method, call, decode, encode, reply};
+pub use hello::{CachedIndex, ShardRange, WorkerHello, WorkerWelcome, shard_ranges, shards_in};
+pub use hydration::{
+    Content, Digest, FileBatch, IndexShard, LoadFiles, LoadReply, LoadedFile, ManifestEntry, ManifestPage,
+    PageReply, RemoveFiles, ShardCounters, SyncPage, SyncReply, SyncShard, UpdateFile, UpdateReply,
+};
+pub use order::{Found, HitKey, SymbolHit, merge};
+pub use search::{ListSymbols, ListedFile, ListedSymbol, SearchReply, SearchSymbols, SymbolPage};
+pub use symbol::{SymbolKind, UnknownKind};
+
+/// Most shards in a workspace.
+pub const MAX_SHARDS: u32 = 1 << 20;
+
+/// Longest path of a file below its root, in bytes.
+pub const MAX_PATH: usize = 4096;
+
+/// Most hits in one search reply.
+pub const MAX_HITS: usize = 10_000;
+
+/// Longest query, in bytes.
+pub const MAX_QUERY: usize = 1024;

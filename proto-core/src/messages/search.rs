@@ -1,0 +1,104 @@
+//! Asking for symbols.
+
+use serde::{Deserialize, Serialize};
+
+use super::codec::Method;
+use super::hello::ShardRange;
+use super::{MAX_HITS, MAX_PATH, MAX_QUERY, SymbolHit, SymbolKind};
+use crate::bounded;
+
+/// Most ranges of shards in a search.
+const MAX_RANGES: usize = 256;
+
+/// Most symbols in a page of a listing.
+const MAX_LISTED: usize = 65_536;
+
+/// The best matches in some of the worker's shards.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SearchSymbols {
+    /// Where to look, as ascending ranges; all of them shards of this worker.
+    #[serde(deserialize_with = "bounded::list::<_, _, MAX_RANGES>")]
+    pub shards: Vec<ShardRange>,
+    /// What to look for; see the specification of queries.
+    #[serde(deserialize_with = "bounded::text::<_, MAX_QUERY>")]
+    pub query: String,
+    /// One bit for each kind that may be found, by its number.
+    pub kinds: u16,
+    /// How many hits at most; up to 10,000.
+    pub limit: u32,
+}
+
+impl Method for SearchSymbols {
+    const NUMBER: u16 = 0x0200;
+    const REPLY_MAX: u32 = 4 * 1024 * 1024;
+    type Reply<'a> = SearchReply;
+}
+
+/// The answer: a prefix of all matches in their total order.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SearchReply {
+    /// The best matches, in order.
+    #[serde(deserialize_with = "bounded::list::<_, _, MAX_HITS>")]
+    pub hits: Vec<SymbolHit>,
+    /// Whether there are, or may be, more matches than these.
+    pub truncated: bool,
+    /// Shards whose index is not known to be current yet; what they hold is in the answer.
+    #[serde(deserialize_with = "bounded::list::<_, _, MAX_RANGES>")]
+    pub warming: Vec<ShardRange>,
+}
+
+/// All symbols of a shard, page by page, in the order of their paths and then of the source.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ListSymbols<'a> {
+    /// The shard.
+    pub shard: u32,
+    /// The file to go on with; empty to begin.
+    #[serde(borrow, deserialize_with = "bounded::borrowed_text::<_, MAX_PATH>")]
+    pub from: &'a str,
+    /// How many symbols of that file are known already.
+    pub skip: u32,
+    /// How many symbols the page holds at most; from 1 to 65,536.
+    pub limit: u32,
+}
+
+impl Method for ListSymbols<'_> {
+    const NUMBER: u16 = 0x0201;
+    const REPLY_MAX: u32 = 16 * 1024 * 1024;
+    type Reply<'a> = SymbolPage<'a>;
+}
+
+/// A page of a listing.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SymbolPage<'a> {
+    /// Files with symbols, in order.
+    #[serde(borrow, deserialize_with = "bounded::list::<_, _, MAX_LISTED>")]
+    pub files: Vec<ListedFile<'a>>,
+    /// Whether symbols may follow.
+    pub more: bool,
+}
+
+/// Some symbols of one file.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ListedFile<'a> {
+    /// Path below the root.
+    #[serde(borrow, deserialize_with = "bounded::borrowed_text::<_, MAX_PATH>")]
+    pub path: &'a str,
+    /// Its symbols, in the order of the source.
+    #[serde(deserialize_with = "bounded::list::<_, _, MAX_LISTED>")]
+    pub symbols: Vec<ListedSymbol>,
+}
+
+/// One symbol of a listing.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ListedSymbol {
+    /// Its name.
+    pub name: String,
+    /// What it is.
+    pub kind: SymbolKind,
+    /// Package and enclosing types, joined with dots.
+    pub container: String,
+    /// 1-based line.
+    pub line: u32,
+    /// 1-based column, in UTF-16 units.
+    pub column: u32,
+}
