@@ -30,6 +30,8 @@ pub struct SyncShard {
     pub epoch: u64,
     /// Names this sync; above all earlier ones of this shard and epoch.
     pub sync: u64,
+    /// The revision at which the manifest is taken: what it does not name and has no higher revision is gone.
+    pub rev: u64,
     /// How many files the shard should hold.
     pub files: u32,
     /// The digest of the manifest, if the router knows all content hashes.
@@ -184,7 +186,8 @@ pub struct ShardCounters {
     pub files: u32,
     /// Symbols.
     pub symbols: u64,
-    /// The digest of its manifest: BLAKE3 over path, zero byte and content hash of each file, sorted by path.
+    /// The digest of its manifest: BLAKE3 over path, zero byte and content hash of each file, sorted by path. Zeros
+    /// if it has changed since the last commit.
     pub digest: Digest,
 }
 

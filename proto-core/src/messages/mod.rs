@@ -18,7 +18,7 @@ pub use hydration::{
     Content, Digest, FileBatch, IndexShard, LoadFiles, LoadReply, LoadedFile, ManifestEntry, ManifestPage,
     PageReply, RemoveFiles, ShardCounters, SyncPage, SyncReply, SyncShard, UpdateFile, UpdateReply,
 };
-pub use order::{Found, HitKey, SymbolHit, merge};
+pub use order::{Found, HitKey, Merged, SymbolHit, merge};
 pub use search::{ListSymbols, ListedFile, ListedSymbol, SearchReply, SearchSymbols, SymbolPage};
 pub use symbol::{SymbolKind, UnknownKind};
 

@@ -75,7 +75,17 @@ pub struct Found {
     pub truncated: bool,
 }
 
-/// Merges the answers of disjoint parts into the answer of the whole, of at most `limit` hits.
+/// What [`merge`] makes of several answers.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Merged<L> {
+    /// The best hits with the labels of the answers they come from, best first by [`HitKey`], then by label.
+    pub hits: Vec<(L, SymbolHit)>,
+    /// Whether anything that matches was, or may have been, left out.
+    pub truncated: bool,
+}
+
+/// Merges the answers of disjoint parts into the answer of the whole, of at most `limit` hits. Labels tell hits of
+/// different roots apart, whose keys may be equal; answers about parts of one root carry the same label.
 ///
 /// Each reply is a sorted prefix of all the hits of its part, and says by [`Found::truncated`] whether the prefix
 /// may lack something. A reply cut short below `limit` hides hits that may come right after its last one, so
@@ -84,60 +94,61 @@ pub struct Found {
 ///
 /// Takes time proportional to `limit` and the logarithm of the number of replies.
 #[must_use]
-pub fn merge(replies: impl IntoIterator<Item = Found>, limit: usize) -> Found {
+pub fn merge<L: Ord + Copy>(replies: impl IntoIterator<Item = (L, Found)>, limit: usize) -> Merged<L> {
     let mut truncated = false;
     let mut heads = BinaryHeap::new();
-    for Found { hits, truncated: cut } in replies {
+    for (label, Found { hits, truncated: cut }) in replies {
         truncated |= cut;
         let ends_answer = cut && hits.len() < limit;
         let mut rest = hits.into_iter();
         match rest.next() {
-            Some(hit) => heads.push(Head { hit, rest, ends_answer }),
+            Some(hit) => heads.push(Head { label, hit, rest, ends_answer }),
             // Even the very first hit of this part is unknown.
-            None if ends_answer => return Found { hits: Vec::new(), truncated },
+            None if ends_answer => return Merged { hits: Vec::new(), truncated },
             None => {}
         }
     }
-    let mut hits = Vec::with_capacity(limit.min(heads.iter().map(|head| head.rest.len().saturating_add(1)).sum()));
+    let mut hits = Vec::new();
     while hits.len() < limit {
-        let Some(Head { hit, mut rest, ends_answer }) = heads.pop() else { break };
-        hits.push(hit);
+        let Some(Head { label, hit, mut rest, ends_answer }) = heads.pop() else { break };
+        hits.push((label, hit));
         match rest.next() {
-            Some(hit) => heads.push(Head { hit, rest, ends_answer }),
+            Some(hit) => heads.push(Head { label, hit, rest, ends_answer }),
             None if ends_answer => break,
             None => {}
         }
     }
-    Found { truncated: truncated || !heads.is_empty(), hits }
+    Merged { truncated: truncated || !heads.is_empty(), hits }
 }
 
 /// What is left of one reply in [`merge`]; the greatest holds the best hit.
-struct Head {
+struct Head<L> {
+    label: L,
     hit: SymbolHit,
     rest: vec::IntoIter<SymbolHit>,
     /// Whether unknown hits may follow the last one of this reply.
     ends_answer: bool,
 }
 
-impl Ord for Head {
+impl<L: Ord> Ord for Head<L> {
     fn cmp(&self, other: &Self) -> Ordering {
-        other.hit.key().cmp(&self.hit.key())
+        (other.hit.key(), &other.label).cmp(&(self.hit.key(), &self.label))
     }
 }
 
-impl PartialOrd for Head {
+impl<L: Ord> PartialOrd for Head<L> {
     fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
         Some(self.cmp(other))
     }
 }
 
-impl PartialEq for Head {
+impl<L: Ord> PartialEq for Head<L> {
     fn eq(&self, other: &Self) -> bool {
         self.cmp(other).is_eq()
     }
 }
 
-impl Eq for Head {}
+impl<L: Ord> Eq for Head<L> {}
 
 #[cfg(test)]
 mod tests {
@@ -185,6 +196,12 @@ mod tests {
         replies
     }
 
+    /// The merge of answers about one root.
+    fn plain(replies: impl IntoIterator<Item = Found>, limit: usize) -> Found {
+        let Merged { hits, truncated } = merge(replies.into_iter().map(|reply| ((), reply)), limit);
+        Found { hits: hits.into_iter().map(|((), hit)| hit).collect(), truncated }
+    }
+
     proptest! {
         #[test]
         fn any_sharding_gives_the_same_answer(
@@ -198,7 +215,7 @@ mod tests {
                 truncated: hits.len() > limit,
             };
             for shards in [1, 2, 7, 17, 64] {
-                prop_assert_eq!(&merge(replies(&hits, shards, &assignment, &[limit]), limit), &expected);
+                prop_assert_eq!(&plain(replies(&hits, shards, &assignment, &[limit]), limit), &expected);
             }
         }
 
@@ -210,8 +227,8 @@ mod tests {
             limit in 0..20_usize,
         ) {
             let all = replies(&build(&parts), 17, &assignment, &cuts);
-            let halves = all.chunks(5).map(|part| merge(part.to_vec(), limit));
-            prop_assert_eq!(merge(halves.collect::<Vec<_>>(), limit), merge(all, limit));
+            let halves = all.chunks(5).map(|part| plain(part.to_vec(), limit));
+            prop_assert_eq!(plain(halves.collect::<Vec<_>>(), limit), plain(all, limit));
         }
 
         #[test]
@@ -234,7 +251,7 @@ mod tests {
                     Some(None) => 0,
                     Some(Some(last)) => hits.iter().filter(|hit| hit.key() <= last).count(),
                 };
-                let merged = merge(replies, limit);
+                let merged = plain(replies, limit);
                 prop_assert_eq!(&merged.hits, &hits[..keep.min(limit)]);
                 prop_assert_eq!(merged.truncated, merged.hits.len() < hits.len());
             }
@@ -266,9 +283,19 @@ mod tests {
     }
 
     #[test]
+    fn equal_keys_of_different_roots_stand_in_the_order_of_the_roots() {
+        let one = Found { hits: build(&BTreeSet::from([(1, 1, 1, 1, 1, 1)])), truncated: false };
+        for labels in [[0, 1, 2], [2, 1, 0], [1, 2, 0]] {
+            let merged = merge(labels.map(|label| (label, one.clone())), 2);
+            assert_eq!(merged.hits.iter().map(|(label, _)| *label).collect::<Vec<_>>(), [0, 1]);
+            assert!(merged.truncated);
+        }
+    }
+
+    #[test]
     fn a_silent_reply_that_was_cut_leaves_nothing_certain() {
         let sure = Found { hits: build(&BTreeSet::from([(1, 1, 1, 1, 1, 1)])), truncated: false };
         let silent = Found { hits: Vec::new(), truncated: true };
-        assert_eq!(merge([sure, silent.clone()], 10), silent);
+        assert_eq!(plain([sure, silent.clone()], 10), silent);
     }
 }

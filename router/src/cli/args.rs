@@ -1,0 +1,161 @@
+//! The command line.
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Args, Parser, Subcommand};
+use nova_proto_core::messages::{MAX_HITS, SymbolKind};
+use nova_transport_tokio::Address;
+use nova_worker::program::WorkerArgs;
+
+use super::output::Failure;
+
+/// Workspace symbols for Java code of any size, at once
+#[derive(Debug, Parser)]
+#[command(name = "nova", version, after_help = EXAMPLES)]
+pub(super) struct Cli {
+    #[command(subcommand)]
+    pub(super) command: Command,
+}
+
+const EXAMPLES: &str = "\
+Examples:
+  nova search HaMa                       find HashMap and its like below the current directory
+  nova search --root ~/src/jdk --kind class --limit 5 ConcurHM
+  nova search --json Map#put | jq .results
+  nova index --root ~/src/jdk            read everything, say what was found and what was skipped
+  nova symbols --json-lines > all.jsonl  every symbol, one JSON object a line
+
+Exit codes:
+  0 done   1 nothing found   2 wrong usage   3 partial answer with --strict   4 cannot connect
+  5 not let in   6 timed out   7 nothing could be indexed   130 interrupted
+
+Logs go to standard error; set NOVA_LOG=info or NOVA_LOG=debug to see more of them.";
+
+#[derive(Debug, Subcommand)]
+pub(super) enum Command {
+    /// Find symbols by name: exact, prefix, camel humps, substring, subsequence
+    Search(SearchArgs),
+    /// Read the workspace and say what was found
+    Index(IndexArgs),
+    /// Print every symbol, sorted by path, line and column
+    Symbols(SymbolsArgs),
+    /// Listen for workers until interrupted
+    Serve(ServeArgs),
+    /// Serve shards to a router (started by nova itself)
+    #[command(hide = true)]
+    Worker(WorkerArgs),
+}
+
+impl Command {
+    /// Whether errors are told in JSON, too.
+    pub(super) fn json(&self) -> bool {
+        match self {
+            Self::Search(args) => args.json,
+            Self::Index(args) => args.json,
+            Self::Symbols(args) => args.json_lines,
+            Self::Serve(args) => args.json,
+            Self::Worker(_) => false,
+        }
+    }
+}
+
+/// Where the code is, and who indexes it.
+#[derive(Debug, Args)]
+pub(super) struct WorkspaceArgs {
+    /// A directory with Java code; may be given several times
+    #[arg(long = "root", value_name = "DIR", default_value = ".")]
+    pub(super) roots: Vec<PathBuf>,
+
+    /// How many worker processes to start [default: one for each core]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=64))]
+    pub(super) workers: Option<u16>,
+
+    /// The program to start as a worker [default: this one]
+    #[arg(long, value_name = "PROGRAM")]
+    pub(super) worker_command: Option<PathBuf>,
+
+    /// Where workers keep indexes between runs [default: the user's cache directory]
+    #[arg(long, value_name = "DIR")]
+    pub(super) cache_dir: Option<PathBuf>,
+
+    /// Skip, and name, source files that are larger than this many bytes; at most 8 MiB
+    #[arg(long, value_name = "BYTES", default_value_t = 8 << 20, value_parser = clap::value_parser!(u64).range(1..=8 << 20))]
+    pub(super) max_file_bytes: u64,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct SearchArgs {
+    /// What to look for: `HashMap`, `HaMa`, `CHM`, `util.HashMap`, `Map#put`; empty for the top-level types
+    pub(super) query: String,
+
+    /// How many results at most
+    #[arg(long, value_name = "N", default_value_t = 50, value_parser = clap::value_parser!(u32).range(1..=MAX_HITS as i64))]
+    pub(super) limit: u32,
+
+    /// Only this kind of symbol; may be given several times: module, class, interface, enum, record, annotation,
+    /// method, constructor, field, constant, component, element
+    #[arg(long = "kind", value_name = "KIND")]
+    pub(super) kinds: Vec<SymbolKind>,
+
+    /// Print one line of JSON
+    #[arg(long)]
+    pub(super) json: bool,
+
+    /// Fail with exit code 3 if a shard did not answer from a current index
+    #[arg(long)]
+    pub(super) strict: bool,
+
+    #[command(flatten)]
+    pub(super) workspace: WorkspaceArgs,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct IndexArgs {
+    /// Print one line of JSON
+    #[arg(long)]
+    pub(super) json: bool,
+
+    #[command(flatten)]
+    pub(super) workspace: WorkspaceArgs,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct SymbolsArgs {
+    /// Print one JSON object a line
+    #[arg(long)]
+    pub(super) json_lines: bool,
+
+    #[command(flatten)]
+    pub(super) workspace: WorkspaceArgs,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct ServeArgs {
+    /// Where workers connect: unix:PATH, or tcp:HOST:PORT on the loopback interface. Without it, workers are started
+    /// here; with it, shards wait for the workers that connect
+    #[arg(long, value_name = "ADDR")]
+    pub(super) listen: Option<Address>,
+
+    /// Print one line of JSON once the address is bound
+    #[arg(long)]
+    pub(super) json: bool,
+
+    #[command(flatten)]
+    pub(super) workspace: WorkspaceArgs,
+}
+
+/// Tells about a wrong command line, or shows help. With `--json` or `--json-lines` among the arguments the error is
+/// told in JSON, too.
+pub(super) fn usage(error: &clap::Error) -> ExitCode {
+    let _ = error.print();
+    if !error.use_stderr() {
+        return ExitCode::SUCCESS;
+    }
+    if std::env::args_os().any(|arg| arg == "--json" || arg == "--json-lines") {
+        let text = error.render().to_string();
+        let message = text.lines().next().unwrap_or_default().trim_start_matches("error: ");
+        Failure::usage(message, "see nova --help").print_json();
+    }
+    ExitCode::from(2)
+}

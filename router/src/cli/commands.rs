@@ -1,0 +1,390 @@
+//! What each command does.
+
+use std::io::{self, BufWriter, IsTerminal, Write};
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::time::Instant;
+
+use nova_proto_core::messages::ListedSymbol;
+use serde::Serialize;
+
+use super::args::{Command, IndexArgs, SearchArgs, ServeArgs, SymbolsArgs, WorkspaceArgs};
+use super::output::{Failure, SCHEMA, print_json};
+use super::workspace::Workspace;
+use crate::cluster::{Router, SearchAnswer, SearchHit, SearchOptions, ShardState};
+use crate::layout::{Layout, Skipped};
+
+pub(super) async fn run(command: &Command) -> Result<ExitCode, Failure> {
+    match command {
+        Command::Search(args) => search(args).await,
+        Command::Index(args) => index(args).await,
+        Command::Symbols(args) => symbols(args).await,
+        Command::Serve(args) => serve(args).await,
+        Command::Worker(_) => unreachable!("the worker needs no router"),
+    }
+}
+
+// ---- search ----------------------------------------------------------------------------------------------
+
+#[derive(Serialize)]
+struct SearchLine<'a> {
+    schema: u32,
+    query: &'a str,
+    results: Vec<ResultFields<'a>>,
+    shards: ShardFields,
+    truncated: bool,
+}
+
+#[derive(Serialize)]
+struct ResultFields<'a> {
+    name: &'a str,
+    kind: &'a str,
+    container: &'a str,
+    root: String,
+    path: &'a str,
+    line: u32,
+    column: u32,
+    score: u32,
+}
+
+#[derive(Serialize)]
+struct ShardFields {
+    total: u32,
+    answered: u32,
+    warming: u32,
+    failed: u32,
+}
+
+async fn search(args: &SearchArgs) -> Result<ExitCode, Failure> {
+    let options = SearchOptions { limit: args.limit, kinds: args.kinds.clone(), ..SearchOptions::default() };
+    let workspace = Workspace::settled(&args.workspace).await?;
+    let answer = workspace.router.search(&args.query, &options).await;
+    let printed = match &answer.invalid {
+        Some(problem) => Err(Failure::usage(problem, "shorten the query")),
+        None => print_answer(args, workspace.router.layout(), &answer),
+    };
+    let shards = answer.shards;
+    workspace.stop().await;
+    printed?;
+    Ok(if args.strict && (shards.failed > 0 || shards.warming > 0) {
+        eprintln!("nova: partial answer: {} of {} shards failed, {} warming", shards.failed, shards.total, shards.warming);
+        ExitCode::from(3)
+    } else if answer.hits.is_empty() {
+        ExitCode::from(1)
+    } else {
+        ExitCode::SUCCESS
+    })
+}
+
+fn print_answer(args: &SearchArgs, layout: &Layout, answer: &SearchAnswer) -> Result<(), Failure> {
+    if !args.json {
+        return Ok(print_hits(&args.workspace, layout, answer)?);
+    }
+    let shards = answer.shards;
+    let result = |hit: &'_ SearchHit| -> String { layout.roots[hit.root].display().to_string() };
+    let results = answer.hits.iter().map(|hit| ResultFields {
+        name: &hit.symbol.name,
+        kind: hit.symbol.kind.as_str(),
+        container: &hit.symbol.container,
+        root: result(hit),
+        path: &hit.symbol.path,
+        line: hit.symbol.line,
+        column: hit.symbol.column,
+        score: hit.symbol.score,
+    });
+    Ok(print_json(&SearchLine {
+        schema: SCHEMA,
+        query: &args.query,
+        results: results.collect(),
+        shards: ShardFields {
+            total: shards.total,
+            answered: shards.answered,
+            warming: shards.warming,
+            failed: shards.failed,
+        },
+        truncated: answer.truncated,
+    })?)
+}
+
+fn print_hits(args: &WorkspaceArgs, layout: &Layout, answer: &SearchAnswer) -> io::Result<()> {
+    let roots = ShownRoots::new(args, layout);
+    let width = |text: fn(&SearchHit) -> usize, max| answer.hits.iter().map(text).max().unwrap_or(0).min(max);
+    let name = width(|hit| hit.symbol.name.chars().count(), 40);
+    let container = width(|hit| hit.symbol.container.chars().count(), 48);
+    let mut out = BufWriter::new(io::stdout().lock());
+    for SearchHit { root, symbol } in &answer.hits {
+        let path = roots.path(*root, &symbol.path);
+        writeln!(
+            out,
+            "{:<11} {:name$}  {:container$}  {}:{}:{}",
+            symbol.kind,
+            symbol.name,
+            symbol.container,
+            path.display(),
+            symbol.line,
+            symbol.column
+        )?;
+    }
+    out.flush()?;
+    if answer.truncated && io::stderr().is_terminal() {
+        eprintln!("nova: there are more matches; see --limit");
+    }
+    Ok(())
+}
+
+// ---- index -----------------------------------------------------------------------------------------------
+
+#[derive(Serialize)]
+struct IndexLine {
+    schema: u32,
+    files: u64,
+    symbols: u64,
+    bytes: u64,
+    elapsed_ms: u64,
+    shards: Vec<IndexedShard>,
+    skipped: Vec<SkippedFields>,
+}
+
+#[derive(Serialize)]
+struct IndexedShard {
+    key: String,
+    root: String,
+    source_root: String,
+    part: u32,
+    parts: u32,
+    state: &'static str,
+    reason: Option<String>,
+    files: u64,
+    symbols: u64,
+    bytes: u64,
+}
+
+#[derive(Serialize)]
+struct SkippedFields {
+    root: String,
+    path: String,
+    reason: &'static str,
+    detail: String,
+}
+
+async fn index(args: &IndexArgs) -> Result<ExitCode, Failure> {
+    let start = Instant::now();
+    let workspace = Workspace::settled(&args.workspace).await?;
+    let line = summary(&workspace.router, start);
+    let skipped = workspace.router.skipped();
+    let printed = if args.json { print_json(&line) } else { print_summary(&line) };
+    for file in &skipped {
+        eprintln!("nova: skipped {}: {}", shown_path(workspace.router.layout(), file), file.reason);
+    }
+    workspace.stop().await;
+    printed?;
+    if line.files == 0 {
+        return Err(Failure::nothing_indexed("no file could be indexed", "see the reasons above"));
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn summary(router: &Router, start: Instant) -> IndexLine {
+    let layout = router.layout();
+    let shards: Vec<IndexedShard> = layout
+        .shards
+        .iter()
+        .zip(router.status())
+        .map(|(shard, status)| {
+            let (state, reason, files, symbols, bytes) = match status.state {
+                ShardState::Ready { counters, bytes } => {
+                    ("ready", None, u64::from(counters.files), counters.symbols, bytes)
+                }
+                ShardState::Warming { files, bytes } => ("warming", None, u64::from(files), 0, bytes),
+                ShardState::Waiting { reason } => ("waiting", Some(reason), 0, 0, 0),
+                ShardState::Failed { reason } => ("failed", Some(reason), 0, 0, 0),
+            };
+            IndexedShard {
+                key: status.key.to_string(),
+                root: layout.roots[shard.root].display().to_string(),
+                source_root: shard.source_root.clone(),
+                part: shard.part,
+                parts: shard.parts,
+                state,
+                reason,
+                files,
+                symbols,
+                bytes,
+            }
+        })
+        .collect();
+    let skipped = router.skipped().into_iter().map(|skipped| SkippedFields {
+        root: layout.roots[skipped.root].display().to_string(),
+        path: skipped.path.display().to_string(),
+        reason: skipped.reason.code(),
+        detail: skipped.reason.to_string(),
+    });
+    IndexLine {
+        schema: SCHEMA,
+        files: shards.iter().map(|shard| shard.files).sum(),
+        symbols: shards.iter().map(|shard| shard.symbols).sum(),
+        bytes: shards.iter().map(|shard| shard.bytes).sum(),
+        elapsed_ms: u64::try_from(start.elapsed().as_millis()).unwrap_or(u64::MAX),
+        shards,
+        skipped: skipped.collect(),
+    }
+}
+
+fn print_summary(line: &IndexLine) -> io::Result<()> {
+    let mut out = BufWriter::new(io::stdout().lock());
+    writeln!(out, "{:>8} {:>10} {:>8}  shard", "files", "symbols", "MB")?;
+    for shard in &line.shards {
+        let name = if shard.source_root.is_empty() { "." } else { &shard.source_root };
+        let part = if shard.parts > 1 { format!(" ({} of {})", shard.part + 1, shard.parts) } else { String::new() };
+        let problem = shard.reason.as_ref().map(|reason| format!("  {}: {reason}", shard.state)).unwrap_or_default();
+        let megabytes = shard.bytes as f64 / 1e6;
+        writeln!(out, "{:>8} {:>10} {megabytes:>8.1}  {name}{part}{problem}", shard.files, shard.symbols)?;
+    }
+    writeln!(
+        out,
+        "{} files, {} symbols, {:.1} MB in {} shards, {} skipped, {:.2} s",
+        line.files,
+        line.symbols,
+        line.bytes as f64 / 1e6,
+        line.shards.len(),
+        line.skipped.len(),
+        line.elapsed_ms as f64 / 1e3
+    )?;
+    out.flush()
+}
+
+fn shown_path(layout: &Layout, skipped: &Skipped) -> String {
+    layout.roots[skipped.root].join(&skipped.path).display().to_string()
+}
+
+// ---- symbols ---------------------------------------------------------------------------------------------
+
+#[derive(Serialize)]
+struct SymbolFields<'a> {
+    name: &'a str,
+    kind: &'a str,
+    container: &'a str,
+    root: &'a str,
+    path: &'a str,
+    line: u32,
+    column: u32,
+}
+
+async fn symbols(args: &SymbolsArgs) -> Result<ExitCode, Failure> {
+    let workspace = Workspace::settled(&args.workspace).await?;
+    let result = print_symbols(args, &workspace.router).await;
+    workspace.stop().await;
+    let count = result?;
+    Ok(if count == 0 { ExitCode::from(1) } else { ExitCode::SUCCESS })
+}
+
+async fn print_symbols(args: &SymbolsArgs, router: &Router) -> Result<u64, Failure> {
+    let layout = router.layout();
+    let shown = ShownRoots::new(&args.workspace, layout);
+    let roots: Vec<String> = layout.roots.iter().map(|root| root.display().to_string()).collect();
+    let mut count = 0;
+    let mut listed = router.list();
+    // Written a piece at a time: standard output is not locked while the next piece is waited for.
+    let mut out = Vec::new();
+    while let Some((root, path, symbols)) =
+        listed.next().await.map_err(|error| Failure::internal(&error.to_string()))?
+    {
+        count += symbols.len() as u64;
+        for ListedSymbol { name, kind, container, line, column } in &symbols {
+            if args.json_lines {
+                let (line, column) = (*line, *column);
+                let fields = SymbolFields {
+                    name,
+                    kind: kind.as_str(),
+                    container,
+                    root: &roots[root],
+                    path: &path,
+                    line,
+                    column,
+                };
+                serde_json::to_writer(&mut out, &fields).map_err(io::Error::from)?;
+                out.push(b'\n');
+            } else {
+                let path = shown.path(root, &path);
+                writeln!(out, "{}:{line}:{column}\t{kind}\t{name}\t{container}", path.display())?;
+            }
+        }
+        if out.len() >= 64 * 1024 {
+            io::stdout().lock().write_all(&out)?;
+            out.clear();
+        }
+    }
+    let mut stdout = io::stdout().lock();
+    stdout.write_all(&out)?;
+    stdout.flush()?;
+    Ok(count)
+}
+
+// ---- serve -----------------------------------------------------------------------------------------------
+
+#[derive(Serialize)]
+struct ServeLine {
+    schema: u32,
+    pid: u32,
+    listen: String,
+}
+
+async fn serve(args: &ServeArgs) -> Result<ExitCode, Failure> {
+    if let Some(nova_transport_tokio::Address::Tcp { host, .. }) = &args.listen
+        && !is_loopback(host)
+    {
+        return Err(Failure::usage(
+            &format!("tcp:{host}:… would send source code in clear text over the network"),
+            "listen on unix:PATH or tcp:127.0.0.1:PORT",
+        ));
+    }
+    let workspace = Workspace::start(&args.workspace, args.listen.as_ref()).await?;
+    let router = &workspace.router;
+    let line = ServeLine { schema: SCHEMA, pid: std::process::id(), listen: router.address().to_string() };
+    if args.json {
+        print_json(&line)?;
+    } else {
+        let mut out = io::stdout().lock();
+        writeln!(out, "{} shards, listening at {}", router.layout().shards.len(), line.listen)?;
+        out.flush()?;
+    }
+    let mut changes = router.changes();
+    let mut ready = 0;
+    // Until interrupted.
+    loop {
+        let now = router.status().iter().filter(|shard| matches!(shard.state, ShardState::Ready { .. })).count();
+        if now != ready {
+            ready = now;
+            eprintln!("nova: {ready} of {} shards ready", router.layout().shards.len());
+        }
+        if changes.changed().await.is_err() {
+            return Ok(ExitCode::SUCCESS);
+        }
+    }
+}
+
+fn is_loopback(host: &str) -> bool {
+    host == "localhost" || host.parse::<std::net::IpAddr>().is_ok_and(|address| address.is_loopback())
+}
+
+// ---- paths -----------------------------------------------------------------------------------------------
+
+/// Roots as people gave them, so that what is printed can be opened from where they are.
+struct ShownRoots {
+    roots: Vec<PathBuf>,
+}
+
+impl ShownRoots {
+    fn new(args: &WorkspaceArgs, layout: &Layout) -> Self {
+        let shown = |root: &PathBuf| {
+            let given = args.roots.iter().find(|given| given.canonicalize().is_ok_and(|path| path == *root));
+            given.unwrap_or(root).clone()
+        };
+        Self { roots: layout.roots.iter().map(shown).collect() }
+    }
+
+    fn path(&self, root: usize, path: &str) -> PathBuf {
+        let shown = &self.roots[root];
+        if shown == Path::new(".") { PathBuf::from(path) } else { shown.join(path) }
+    }
+}

@@ -1,0 +1,132 @@
+//! From arguments to a router with workers, and to its end.
+
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::Arc;
+
+use nova_transport_tokio::Address;
+
+use super::args::WorkspaceArgs;
+use super::output::Failure;
+use super::progress;
+use crate::cluster::{Router, RouterConfig, ShardState};
+use crate::layout::{Layout, LayoutError, LayoutOptions};
+use crate::local::{LocalOptions, LocalWorkers, PrivateDir, WorkerCommand, default_cache_dir};
+
+/// A router at work, with its local workers.
+pub(super) struct Workspace {
+    pub(super) router: Router,
+    workers: Option<LocalWorkers>,
+    /// Goes last: it holds the socket.
+    _private: Option<PrivateDir>,
+}
+
+impl Workspace {
+    /// Walks the roots, binds, and starts workers unless they come from elsewhere.
+    pub(super) async fn start(args: &WorkspaceArgs, listen: Option<&Address>) -> Result<Self, Failure> {
+        let layout = discover(args).await?;
+        if layout.shards.is_empty() {
+            let roots = layout.roots.iter().map(|root| root.display().to_string()).collect::<Vec<_>>();
+            return Err(Failure::nothing_indexed(
+                &format!("no Java file could be read below {}", roots.join(", ")),
+                "give the directory of your Java code with --root DIR",
+            ));
+        }
+        let local = listen.is_none() || args.workers.is_some();
+        let (private, address) = match listen {
+            Some(address) => (None, address.clone()),
+            None => {
+                let private = PrivateDir::new().map_err(|error| Failure::internal(&error.to_string()))?;
+                let address = private.address();
+                (Some(private), address)
+            }
+        };
+        let config = RouterConfig { max_file_bytes: args.max_file_bytes, ..RouterConfig::new(address) };
+        let router = Router::start(layout, config).await.map_err(|error| {
+            Failure::cannot_connect(&error.to_string(), "choose another address with --listen")
+        })?;
+        let workers = if local { Some(LocalWorkers::start(&router, &local_options(args)?)) } else { None };
+        Ok(Self { router, workers, _private: private })
+    }
+
+    /// Starts, and waits until every shard is ready or has failed.
+    pub(super) async fn settled(args: &WorkspaceArgs) -> Result<Self, Failure> {
+        let workspace = Self::start(args, None).await?;
+        progress::until_settled(&workspace.router).await;
+        let status = workspace.router.status();
+        let failed = status.iter().find_map(|status| match &status.state {
+            ShardState::Failed { reason } => Some(reason.clone()),
+            _ => None,
+        });
+        if let Some(reason) = failed {
+            if !status.iter().any(|status| matches!(status.state, ShardState::Ready { .. })) {
+                workspace.stop().await;
+                return Err(Failure::nothing_indexed(
+                    &format!("no shard could be indexed: {reason}"),
+                    "run again with NOVA_LOG=debug to see what the workers say",
+                ));
+            }
+            eprintln!("nova: some shards could not be indexed: {reason}");
+        }
+        Ok(workspace)
+    }
+
+    /// Ends connections, then processes.
+    pub(super) async fn stop(self) {
+        self.router.shutdown().await;
+        if let Some(workers) = self.workers {
+            workers.stop().await;
+        }
+    }
+}
+
+/// Walks on threads of its own. Dropping the future ends the walk.
+async fn discover(args: &WorkspaceArgs) -> Result<Layout, Failure> {
+    struct CancelOnDrop(Arc<AtomicBool>);
+    impl Drop for CancelOnDrop {
+        fn drop(&mut self) {
+            self.0.store(true, Ordering::Relaxed);
+        }
+    }
+    let cancelled = CancelOnDrop(Arc::default());
+    let flag = Arc::clone(&cancelled.0);
+    let (roots, max_file_bytes) = (args.roots.clone(), args.max_file_bytes);
+    let walked = tokio::task::spawn_blocking(move || {
+        let bar = progress::walking();
+        let options = LayoutOptions {
+            max_file_bytes,
+            cancelled: &|| flag.load(Ordering::Relaxed),
+            progress: &|files| bar.set_message(format!("{files} Java files found")),
+            ..LayoutOptions::default()
+        };
+        let layout = Layout::discover(&roots, &options);
+        bar.finish_and_clear();
+        layout
+    });
+    let layout = walked.await.map_err(|error| Failure::internal(&error.to_string()))?;
+    layout.map_err(|error| match error {
+        LayoutError::Cancelled => Failure::interrupted(),
+        error => Failure::usage(&error.to_string(), "see nova --help"),
+    })
+}
+
+fn local_options(args: &WorkspaceArgs) -> Result<LocalOptions, Failure> {
+    let command = match &args.worker_command {
+        Some(program) => WorkerCommand { program: program.clone(), arguments: Vec::new() },
+        None => WorkerCommand::own().map_err(|error| {
+            Failure::internal(&format!("cannot tell where this program lies ({error}); name a --worker-command"))
+        })?,
+    };
+    let cache_dir = args.cache_dir.clone().or_else(default_cache_dir).unwrap_or_else(|| {
+        // Neither XDG_CACHE_HOME nor HOME: a system account. What is kept there does not outlive the machine.
+        std::env::temp_dir().join("nova-cache")
+    });
+    let cores = std::thread::available_parallelism().map_or(1, usize::from);
+    let workers = args.workers.map_or(cores.min(8), usize::from);
+    Ok(LocalOptions { workers, command, cache_dir: absolute(cache_dir) })
+}
+
+/// Workers run in the same directory, but another `--worker-command` need not.
+fn absolute(path: PathBuf) -> PathBuf {
+    std::path::absolute(&path).unwrap_or(path)
+}

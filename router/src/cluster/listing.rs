@@ -1,0 +1,154 @@
+//! All symbols of the workspace, in order, without holding more than a page of each shard.
+
+use std::cmp::Reverse;
+use std::collections::{BinaryHeap, VecDeque};
+use std::sync::Arc;
+use std::time::Duration;
+
+use nova_proto_core::Call;
+use nova_proto_core::messages::{ListSymbols, ListedSymbol, call, reply};
+use nova_transport_tokio::Handle;
+
+use super::Shared;
+
+/// Symbols in one page.
+const PAGE: u32 = 8192;
+
+/// Longest wait for a page.
+const ANSWER_WITHIN: Duration = Duration::from_secs(60);
+
+/// Why a listing is not complete.
+#[derive(Debug, Clone, thiserror::Error)]
+#[error("shard {shard} cannot be listed: {reason}")]
+pub struct ListError {
+    shard: u32,
+    reason: String,
+}
+
+/// All symbols, file by file; see [`Router::list`](super::Router::list).
+#[derive(Debug)]
+pub struct ListedSymbols {
+    shared: Arc<Shared>,
+    /// The root whose files come now.
+    root: usize,
+    /// Its shards, the one with the first file on top.
+    heads: Option<BinaryHeap<Reverse<Head>>>,
+}
+
+/// A shard and its next file.
+#[derive(Debug)]
+struct Head {
+    path: String,
+    symbols: Vec<ListedSymbol>,
+    cursor: Cursor,
+}
+
+/// Where a shard's listing stands.
+#[derive(Debug)]
+struct Cursor {
+    shard: u32,
+    handle: Handle,
+    page: VecDeque<(String, Vec<ListedSymbol>)>,
+    from: String,
+    skip: u32,
+    more: bool,
+}
+
+impl ListedSymbols {
+    pub(super) fn new(shared: Arc<Shared>) -> Self {
+        Self { shared, root: 0, heads: None }
+    }
+
+    /// The next file with symbols, or the next part of one with very many: its root's number, its path and its symbols.
+    ///
+    /// # Errors
+    /// If a shard is not served, or its worker fails.
+    pub async fn next(&mut self) -> Result<Option<(usize, String, Vec<ListedSymbol>)>, ListError> {
+        while self.root < self.shared.layout.roots.len() {
+            if self.heads.is_none() {
+                self.heads = Some(self.open_root().await?);
+            }
+            if let Some(Reverse(head)) = self.heads.as_mut().and_then(BinaryHeap::pop) {
+                if let Some(next) = head.cursor.next().await? {
+                    self.heads.get_or_insert_default().push(Reverse(next));
+                }
+                return Ok(Some((self.root, head.path, head.symbols)));
+            }
+            self.heads = None;
+            self.root += 1;
+        }
+        Ok(None)
+    }
+
+    async fn open_root(&self) -> Result<BinaryHeap<Reverse<Head>>, ListError> {
+        let mut reachable = self.shared.table.reachable().into_iter().peekable();
+        let mut heads = BinaryHeap::new();
+        for (number, _) in (0..).zip(&self.shared.layout.shards).filter(|(_, shard)| shard.root == self.root) {
+            while reachable.next_if(|reachable| reachable.shard < number).is_some() {}
+            let Some(found) = reachable.next_if(|reachable| reachable.shard == number) else {
+                return Err(ListError { shard: number, reason: "no worker serves it".to_owned() });
+            };
+            let cursor = Cursor {
+                shard: number,
+                handle: found.handle,
+                page: VecDeque::new(),
+                from: String::new(),
+                skip: 0,
+                more: true,
+            };
+            heads.extend(cursor.next().await?.map(Reverse));
+        }
+        Ok(heads)
+    }
+}
+
+impl Cursor {
+    /// The shard's next file, with this cursor behind it.
+    async fn next(mut self) -> Result<Option<Head>, ListError> {
+        while self.page.is_empty() && self.more {
+            self.fetch().await?;
+        }
+        Ok(self.page.pop_front().map(|(path, symbols)| Head { path, symbols, cursor: self }))
+    }
+
+    async fn fetch(&mut self) -> Result<(), ListError> {
+        let shard = self.shard;
+        let error = |reason: String| ListError { shard, reason };
+        let request = ListSymbols { shard, from: &self.from, skip: self.skip, limit: PAGE };
+        let call = Call { timeout: Some(ANSWER_WITHIN), ..call(&request) };
+        let pending = self.handle.call(call).map_err(|failed| error(failed.to_string()))?;
+        let body = pending.await.map_err(|failed| error(failed.to_string()))?;
+        let page = reply::<ListSymbols<'_>>(&body).map_err(|failed| error(failed.to_string()))?;
+        if page.more && page.files.is_empty() {
+            return Err(error("its worker sends empty pages".to_owned()));
+        }
+        if let Some(last) = page.files.last() {
+            let known = if last.path == self.from { self.skip } else { 0 };
+            let count = u32::try_from(last.symbols.len()).unwrap_or(u32::MAX);
+            (self.from, self.skip) = (last.path.to_owned(), known.saturating_add(count));
+        }
+        self.more = page.more;
+        self.page = page.files.into_iter().map(|file| (file.path.to_owned(), file.symbols)).collect();
+        Ok(())
+    }
+}
+
+impl Ord for Head {
+    fn cmp(&self, other: &Self) -> std::cmp::Ordering {
+        self.path.cmp(&other.path)
+    }
+}
+
+impl PartialOrd for Head {
+    fn partial_cmp(&self, other: &Self) -> Option<std::cmp::Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl PartialEq for Head {
+    fn eq(&self, other: &Self) -> bool {
+        self.cmp(other).is_eq()
+    }
+}
+
+impl Eq for Head {}

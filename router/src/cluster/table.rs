@@ -1,0 +1,224 @@
+//! Which worker holds which shard, and how far each shard is.
+
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use nova_proto_core::messages::ShardCounters;
+use nova_transport_tokio::Handle;
+use tokio::sync::watch;
+
+use crate::layout::{Layout, ShardKey, Skipped};
+
+/// How far a shard is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum ShardState {
+    /// No worker serves it.
+    Waiting {
+        /// Why, for people.
+        reason: String,
+    },
+    /// Its worker is being brought to the shard's content; what has arrived is searched.
+    Warming {
+        /// Files that have arrived.
+        files: u32,
+        /// Bytes of text that have arrived.
+        bytes: u64,
+    },
+    /// Its index is of exactly what the router wants.
+    Ready {
+        /// What the worker says of it.
+        counters: ShardCounters,
+        /// Bytes of text that were sent.
+        bytes: u64,
+    },
+    /// It will not become ready in this run.
+    Failed {
+        /// Why, for people.
+        reason: String,
+    },
+}
+
+/// How one shard is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ShardStatus {
+    /// Names the shard across runs.
+    pub key: ShardKey,
+    /// How many files it should hold.
+    pub files: usize,
+    /// How far it is.
+    pub state: ShardState,
+}
+
+/// The shards and those who hold them.
+#[derive(Debug)]
+pub(super) struct Table {
+    slots: Mutex<Vec<Slot>>,
+    skipped: Mutex<Vec<Skipped>>,
+    changes: watch::Sender<u64>,
+}
+
+#[derive(Debug)]
+struct Slot {
+    key: ShardKey,
+    files: usize,
+    /// Who has claimed it.
+    worker: Option<u64>,
+    /// That worker's connection, once it is open.
+    handle: Option<Handle>,
+    state: ShardState,
+}
+
+/// A shard that can be asked.
+#[derive(Debug, Clone)]
+pub(super) struct Reachable {
+    pub(super) shard: u32,
+    pub(super) worker: u64,
+    pub(super) handle: Handle,
+}
+
+impl Table {
+    pub(super) fn new(layout: &Layout) -> Self {
+        let slot = |shard: &crate::layout::Shard| Slot {
+            key: shard.key,
+            files: shard.files.len(),
+            worker: None,
+            handle: None,
+            state: ShardState::Waiting { reason: "no worker has connected yet".to_owned() },
+        };
+        Self {
+            slots: Mutex::new(layout.shards.iter().map(slot).collect()),
+            skipped: Mutex::default(),
+            changes: watch::Sender::new(0),
+        }
+    }
+
+    /// Every change leaves the slots consistent, so a panic elsewhere does not spoil them.
+    fn slots(&self) -> MutexGuard<'_, Vec<Slot>> {
+        self.slots.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn change<T>(&self, change: impl FnOnce(&mut Vec<Slot>) -> T) -> T {
+        let result = change(&mut self.slots());
+        self.changes.send_modify(|count| *count = count.wrapping_add(1));
+        result
+    }
+
+    pub(super) fn changes(&self) -> watch::Receiver<u64> {
+        self.changes.subscribe()
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.slots().len()
+    }
+
+    /// Reserves shards for a worker: all of them, or none.
+    pub(super) fn claim(&self, worker: u64, shards: &[u32]) -> Result<(), String> {
+        self.change(|slots| {
+            for &shard in shards {
+                match slots.get(shard as usize) {
+                    None => return Err(format!("unknown shard {shard}: there are {}", slots.len())),
+                    Some(slot) if slot.worker.is_some() => {
+                        return Err(format!("shard {shard} already has a connected worker"));
+                    }
+                    Some(_) => {}
+                }
+            }
+            for &shard in shards {
+                slots[shard as usize].worker = Some(worker);
+            }
+            Ok(())
+        })
+    }
+
+    /// The worker's connection is open.
+    pub(super) fn connect(&self, worker: u64, handle: &Handle) -> Vec<u32> {
+        self.change(|slots| {
+            let mut claimed = Vec::new();
+            for (shard, slot) in (0..).zip(slots.iter_mut()).filter(|(_, slot)| slot.worker == Some(worker)) {
+                slot.handle = Some(handle.clone());
+                slot.state = ShardState::Warming { files: 0, bytes: 0 };
+                claimed.push(shard);
+            }
+            claimed
+        })
+    }
+
+    /// The worker is gone.
+    pub(super) fn release(&self, worker: u64, reason: &str) {
+        self.change(|slots| {
+            for slot in slots.iter_mut().filter(|slot| slot.worker == Some(worker)) {
+                slot.worker = None;
+                slot.handle = None;
+                if !matches!(slot.state, ShardState::Failed { .. }) {
+                    slot.state = ShardState::Waiting { reason: reason.to_owned() };
+                }
+            }
+        });
+    }
+
+    /// Sets the state of a shard, if the worker still holds it.
+    pub(super) fn set(&self, worker: u64, shard: u32, state: ShardState) {
+        self.change(|slots| {
+            if let Some(slot) = slots.get_mut(shard as usize).filter(|slot| slot.worker == Some(worker)) {
+                slot.state = state;
+            }
+        });
+    }
+
+    /// Counts what has arrived at a shard's worker.
+    pub(super) fn arrived(&self, worker: u64, shard: u32, more_files: u32, more_bytes: u64) {
+        self.change(|slots| {
+            let slot = slots.get_mut(shard as usize).filter(|slot| slot.worker == Some(worker));
+            if let Some(ShardState::Warming { files, bytes }) = slot.map(|slot| &mut slot.state) {
+                *files += more_files;
+                *bytes += more_bytes;
+            }
+        });
+    }
+
+    pub(super) fn fail(&self, shards: impl IntoIterator<Item = u32>, reason: &str) {
+        self.change(|slots| {
+            for shard in shards {
+                if let Some(slot) = slots.get_mut(shard as usize)
+                    && !matches!(slot.state, ShardState::Ready { .. })
+                {
+                    slot.state = ShardState::Failed { reason: reason.to_owned() };
+                }
+            }
+        });
+    }
+
+    pub(super) fn skip(&self, skipped: impl IntoIterator<Item = Skipped>) {
+        self.skipped.lock().unwrap_or_else(PoisonError::into_inner).extend(skipped);
+    }
+
+    pub(super) fn skipped(&self) -> Vec<Skipped> {
+        self.skipped.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    pub(super) fn status(&self) -> Vec<ShardStatus> {
+        let status =
+            |slot: &Slot| ShardStatus { key: slot.key, files: slot.files, state: slot.state.clone() };
+        self.slots().iter().map(status).collect()
+    }
+
+    pub(super) fn is_settled(&self) -> bool {
+        self.slots().iter().all(|slot| matches!(slot.state, ShardState::Ready { .. } | ShardState::Failed { .. }))
+    }
+
+    /// All shards that can be asked, by their number.
+    pub(super) fn reachable(&self) -> Vec<Reachable> {
+        let reachable = |(shard, slot): (u32, &Slot)| {
+            Some(Reachable { shard, worker: slot.worker?, handle: slot.handle.clone()? })
+        };
+        (0..).zip(self.slots().iter()).filter_map(reachable).collect()
+    }
+
+    /// Each connected worker once.
+    pub(super) fn workers(&self) -> Vec<Handle> {
+        let mut reachable = self.reachable();
+        reachable.sort_by_key(|reachable| reachable.worker);
+        reachable.dedup_by_key(|reachable| reachable.worker);
+        reachable.into_iter().map(|reachable| reachable.handle).collect()
+    }
+}

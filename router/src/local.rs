@@ -1,0 +1,277 @@
+//! Worker processes on this machine, and the private directory their socket lies in.
+
+use std::ffi::OsString;
+use std::io;
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+use std::process::{ExitStatus, Stdio};
+use std::time::Duration;
+
+use nova_transport_tokio::Address;
+use tempfile::TempDir;
+use tokio::process::{Child, Command};
+use tokio::task::JoinSet;
+
+use crate::cluster::Router;
+use crate::layout::Layout;
+
+/// How often a worker is started again before its shards count as failed.
+const RESTARTS: u32 = 3;
+
+/// The wait before the first restart; doubled for each further one.
+const RESTART_AFTER: Duration = Duration::from_millis(50);
+
+/// How long a worker may take to end after its connection was closed, before it is killed.
+const END_WITHIN: Duration = Duration::from_secs(2);
+
+/// How to start a worker: a program, and arguments that come before the worker's own.
+#[derive(Debug, Clone)]
+pub struct WorkerCommand {
+    /// The program.
+    pub program: PathBuf,
+    /// The first arguments.
+    pub arguments: Vec<OsString>,
+}
+
+impl WorkerCommand {
+    /// This program itself, which must know the subcommand `worker`.
+    ///
+    /// # Errors
+    /// If the system does not tell where the program lies.
+    pub fn own() -> io::Result<Self> {
+        Ok(Self { program: std::env::current_exe()?, arguments: vec!["worker".into()] })
+    }
+}
+
+/// A directory that only this user can enter, with room for one socket.
+///
+/// It goes when this value is dropped. If the process is killed instead, its workers remove it: they notice the end of
+/// the pipe that they have from their parent.
+#[derive(Debug)]
+pub struct PrivateDir {
+    directory: TempDir,
+}
+
+impl PrivateDir {
+    /// Makes one below `$XDG_RUNTIME_DIR`, or else below the directory for temporary files.
+    ///
+    /// # Errors
+    /// If it cannot be made.
+    pub fn new() -> io::Result<Self> {
+        let runtime = std::env::var_os("XDG_RUNTIME_DIR").map(PathBuf::from).filter(|path| path.is_dir());
+        let base = runtime.unwrap_or_else(std::env::temp_dir);
+        let mut builder = tempfile::Builder::new();
+        builder.prefix("nova-").permissions(std::fs::Permissions::from_mode(0o700));
+        let directory = builder.tempdir_in(&base).map_err(|error| {
+            let message = format!("cannot make a private directory in {}: {error}", base.display());
+            io::Error::new(error.kind(), message)
+        })?;
+        Ok(Self { directory })
+    }
+
+    /// The address of the socket in it.
+    #[must_use]
+    pub fn address(&self) -> Address {
+        Address::Unix(self.directory.path().join("router.sock"))
+    }
+}
+
+/// Worker processes that serve all shards of a router between them.
+#[derive(Debug)]
+pub struct LocalWorkers {
+    supervisors: JoinSet<()>,
+    stop: tokio::sync::watch::Sender<bool>,
+}
+
+/// How many workers, and how they are started.
+#[derive(Debug, Clone)]
+pub struct LocalOptions {
+    /// How many processes at most; fewer if there are fewer shards.
+    pub workers: usize,
+    /// How to start one.
+    pub command: WorkerCommand,
+    /// Their cache.
+    pub cache_dir: PathBuf,
+}
+
+impl LocalWorkers {
+    /// Starts them. One that ends is started again a few times; then its shards have failed.
+    #[must_use]
+    pub fn start(router: &Router, options: &LocalOptions) -> Self {
+        let cores = std::thread::available_parallelism().map_or(1, usize::from);
+        let assignments = assign(router.layout(), options.workers.max(1));
+        let threads = (cores / assignments.len().max(1)).max(1);
+        let (stop, stopped) = tokio::sync::watch::channel(false);
+        let mut supervisors = JoinSet::new();
+        for shards in assignments {
+            let supervisor = Supervisor {
+                router: router.clone(),
+                options: options.clone(),
+                shards,
+                threads,
+                stopped: stopped.clone(),
+            };
+            supervisors.spawn(supervisor.run());
+        }
+        Self { supervisors, stop }
+    }
+
+    /// Waits until all processes have ended, those that do not within two seconds killed. Close the connections first.
+    pub async fn stop(mut self) {
+        self.stop.send_replace(true);
+        while self.supervisors.join_next().await.is_some() {}
+    }
+}
+
+/// Runs of consecutive shards with about the same bytes of text each, one run for each worker.
+fn assign(layout: &Layout, workers: usize) -> Vec<std::ops::Range<u32>> {
+    let weights: Vec<u64> =
+        layout.shards.iter().map(|shard| shard.files.iter().map(|file| file.size + 1).sum()).collect();
+    let total: u64 = weights.iter().sum();
+    let workers = workers.min(weights.len());
+    let mut runs = Vec::new();
+    let mut start = 0;
+    let mut sum = 0;
+    for (end, weight) in (1_u32..).zip(&weights) {
+        sum += weight;
+        let share = total * (runs.len() as u64 + 1) / workers as u64;
+        let left_after = weights.len() - end as usize;
+        let runs_after = workers - runs.len() - 1;
+        // Cut when the share is full, but leave a shard for every worker to come.
+        if (sum >= share && runs_after > 0) || left_after == runs_after {
+            runs.push(start..end);
+            start = end;
+        }
+        if left_after == 0 && start < end {
+            runs.push(start..end);
+        }
+    }
+    runs
+}
+
+struct Supervisor {
+    router: Router,
+    options: LocalOptions,
+    shards: std::ops::Range<u32>,
+    threads: usize,
+    stopped: tokio::sync::watch::Receiver<bool>,
+}
+
+impl Supervisor {
+    async fn run(mut self) {
+        let mut wait = RESTART_AFTER;
+        for restart in 0..=RESTARTS {
+            let outcome = match self.spawn() {
+                Ok(child) => self.watch(child).await,
+                Err(error) => Err(format!("cannot start {}: {error}", self.options.command.program.display())),
+            };
+            let Err(reason) = outcome else { return };
+            tracing::warn!(shards = ?self.shards, restart, %reason, "worker ended");
+            if restart == RESTARTS {
+                let reason = format!("its worker failed {} times; the last time: {reason}", RESTARTS + 1);
+                self.router.fail_shards(self.shards.clone(), &reason);
+                return;
+            }
+            tokio::select! {
+                () = tokio::time::sleep(wait) => wait *= 2,
+                _ = self.stopped.wait_for(|stopped| *stopped) => return,
+            }
+        }
+    }
+
+    fn spawn(&self) -> io::Result<Child> {
+        let shards = match self.shards.end - self.shards.start {
+            1 => self.shards.start.to_string(),
+            _ => format!("{}-{}", self.shards.start, self.shards.end - 1),
+        };
+        let mut command = Command::new(&self.options.command.program);
+        command
+            .args(&self.options.command.arguments)
+            .arg("--connect")
+            .arg(self.router.address().to_string())
+            .args(["--shard-id", &shards])
+            .arg("--cache-dir")
+            .arg(&self.options.cache_dir)
+            .args(["--threads", &self.threads.to_string(), "--parent-pipe"])
+            // Held open by this process alone: its end tells the worker that we are gone, however that came.
+            .stdin(Stdio::piped())
+            .stdout(Stdio::null())
+            .stderr(Stdio::inherit())
+            // A ctrl-C at the terminal is ours to handle: workers end in order, with their connection.
+            .process_group(0)
+            .kill_on_drop(true);
+        command.spawn()
+    }
+
+    /// `Ok` if the worker was meant to end.
+    async fn watch(&mut self, mut child: Child) -> Result<(), String> {
+        tokio::select! {
+            status = child.wait() => Err(describe(status)),
+            _ = self.stopped.wait_for(|stopped| *stopped) => {
+                if tokio::time::timeout(END_WITHIN, child.wait()).await.is_err() {
+                    tracing::warn!(shards = ?self.shards, "worker did not end in time; killing it");
+                    let _ = child.kill().await;
+                }
+                Ok(())
+            }
+        }
+    }
+}
+
+fn describe(status: io::Result<ExitStatus>) -> String {
+    match status {
+        Ok(status) => status.to_string(),
+        Err(error) => format!("waiting for it failed: {error}"),
+    }
+}
+
+/// Where indexes are kept between runs, unless told otherwise: `$XDG_CACHE_HOME/nova`, or else `~/.cache/nova`.
+#[must_use]
+pub fn default_cache_dir() -> Option<PathBuf> {
+    let absolute = |name| std::env::var_os(name).map(PathBuf::from).filter(|path| path.is_absolute());
+    let base = absolute("XDG_CACHE_HOME").or_else(|| Some(absolute("HOME")?.join(Path::new(".cache"))))?;
+    Some(base.join("nova"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::layout::{FileEntry, Mtime, Shard, ShardKey};
+
+    fn layout(sizes: &[u64]) -> Layout {
+        let shard = |&size: &u64| Shard {
+            key: ShardKey([0; 16]),
+            root: 0,
+            source_root: String::new(),
+            part: 0,
+            parts: 1,
+            files: vec![FileEntry { path: "A.java".into(), size, mtime: Mtime::default() }],
+        };
+        Layout {
+            roots: vec![PathBuf::from("/r")],
+            shards: sizes.iter().map(shard).collect(),
+            skipped: Vec::new(),
+            left_out: Vec::new(),
+        }
+    }
+
+    #[test]
+    fn every_shard_goes_to_one_worker_and_every_worker_gets_one() {
+        for sizes in [&[1][..], &[1, 1, 1], &[100, 1, 1, 1], &[1, 1, 1, 100], &[5; 17], &[0; 9]] {
+            for workers in 1..12 {
+                let runs = assign(&layout(sizes), workers);
+                assert_eq!(runs.len(), workers.min(sizes.len()), "{sizes:?} over {workers}");
+                assert!(runs.iter().all(|run| !run.is_empty()), "{runs:?}");
+                let shards: Vec<u32> = runs.into_iter().flatten().collect();
+                assert_eq!(shards, (0..sizes.len() as u32).collect::<Vec<_>>());
+            }
+        }
+    }
+
+    #[test]
+    fn the_load_is_shared_by_bytes() {
+        assert_eq!(assign(&layout(&[100, 1, 1, 1]), 2), [0..1, 1..4]);
+        assert_eq!(assign(&layout(&[10, 10, 10, 10]), 2), [0..2, 2..4]);
+        assert!(assign(&layout(&[]), 4).is_empty());
+    }
+}

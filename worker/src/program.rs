@@ -1,0 +1,153 @@
+//! The worker as a process: its command line, its socket and its end.
+
+use std::io::Read;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::time::Duration;
+
+use nova_proto_core::messages::{WorkerHello, encode, shard_ranges};
+use nova_proto_core::{CloseCode, CloseReason, Config, Role};
+use nova_transport_tokio::Address;
+
+use crate::service::WorkerService;
+
+/// The version as it is told to the other end.
+pub const BUILD: &str = concat!("nova-worker ", env!("CARGO_PKG_VERSION"));
+
+/// Flags of `nova-worker`, and of `nova worker`.
+#[derive(Debug, Clone, clap::Args)]
+pub struct WorkerArgs {
+    /// The router's address: unix:PATH or tcp:HOST:PORT
+    #[arg(long, value_name = "ADDR")]
+    pub connect: Address,
+
+    /// The shards to serve: a number, a range like 0-7, or several with commas
+    #[arg(long, value_name = "N", value_delimiter = ',', required = true, value_parser = parse_shards)]
+    pub shard_id: Vec<ShardArg>,
+
+    /// Where indexes are kept between runs; made if it is not there
+    #[arg(long, value_name = "DIR")]
+    pub cache_dir: PathBuf,
+
+    /// Threads that parse; as many as the machine has cores unless given
+    #[arg(long, value_name = "N")]
+    pub threads: Option<usize>,
+
+    /// Standard input is the parent's pipe: when it ends, remove the socket and its directory, and exit
+    #[arg(long, hide = true)]
+    pub parent_pipe: bool,
+}
+
+/// Consecutive shards, as given with `--shard-id`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ShardArg {
+    first: u32,
+    last: u32,
+}
+
+fn parse_shards(text: &str) -> Result<ShardArg, String> {
+    let number = |text: &str| {
+        text.trim().parse::<u32>().map_err(|_| format!("`{text}` is no shard number; give 3, 0-7 or 0-3,8"))
+    };
+    let (first, last) = match text.split_once('-') {
+        Some((first, last)) => (number(first)?, number(last)?),
+        None => (number(text)?, number(text)?),
+    };
+    if last < first || last >= nova_proto_core::messages::MAX_SHARDS {
+        return Err(format!("`{text}` is no range of shards"));
+    }
+    Ok(ShardArg { first, last })
+}
+
+/// Serves until the router, the parent or an error ends it; then the process should end with the returned code: 0 after
+/// an orderly end, 4 if the router cannot be reached, 5 if it does not let this worker in, 1 otherwise.
+#[must_use]
+pub fn run(args: &WorkerArgs) -> ExitCode {
+    if args.parent_pipe {
+        watch_parent(&args.connect);
+    }
+    let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => return fail(1, &format!("cannot start: {error}")),
+    };
+    match runtime.block_on(serve(args)) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err((code, message)) => fail(code, &message),
+    }
+}
+
+fn fail(code: u8, message: &str) -> ExitCode {
+    eprintln!("nova-worker: {message}");
+    ExitCode::from(code)
+}
+
+async fn serve(args: &WorkerArgs) -> Result<(), (u8, String)> {
+    let shards: Vec<u32> = args.shard_id.iter().flat_map(|range| range.first..=range.last).collect();
+    let claim = shard_ranges(shards.iter().copied())
+        .ok_or_else(|| (2, "too many separate ranges of shards; give fewer with --shard-id".to_owned()))?;
+    std::fs::create_dir_all(&args.cache_dir)
+        .map_err(|error| (1, format!("cannot make the cache {}: {error}", args.cache_dir.display())))?;
+    let threads = args.threads.unwrap_or_else(default_threads);
+    let service = WorkerService::new(shards, threads)
+        .map_err(|error| (1, format!("cannot start {threads} threads: {error}")))?;
+    let hello = WorkerHello { claim, token: None, cached: Vec::new(), build: BUILD.to_owned() };
+
+    let connecting = nova_transport_tokio::connect(&args.connect);
+    let stream = tokio::time::timeout(Duration::from_secs(10), connecting)
+        .await
+        .map_err(|_| (4, format!("cannot connect to {}: no answer in 10 s", args.connect)))?
+        .map_err(|error| (4, format!("{error}; is the router running?")))?;
+    let config = Config { hello: encode(&hello), ..Config::new(Role::Worker) };
+    let (handle, driver) = nova_transport_tokio::drive(stream, config, service.clone())
+        .map_err(|error| (1, error.to_string()))?;
+    tracing::info!(address = %args.connect, "connected");
+    let reason = driver.await;
+    drop(handle);
+    tracing::info!(%reason, "disconnected");
+    match reason {
+        CloseReason::Peer { code: CloseCode::NORMAL | CloseCode::DRAINED, .. } => Ok(()),
+        CloseReason::Rejected { .. } => Err((5, reason.to_string())),
+        _ if service.is_stopping() => Ok(()),
+        _ => Err((1, format!("the connection ended: {reason}"))),
+    }
+}
+
+fn default_threads() -> usize {
+    std::thread::available_parallelism().map_or(1, usize::from)
+}
+
+/// Ends the process when the parent has ended, however it did: only then its end of the pipe is closed. What a killed
+/// parent cannot clean up is removed here.
+fn watch_parent(address: &Address) {
+    let address = address.clone();
+    std::thread::spawn(move || {
+        let mut byte = [0];
+        while matches!(std::io::stdin().read(&mut byte), Ok(1..)) {}
+        if let Address::Unix(path) = &address {
+            remove_socket(path);
+        }
+        std::process::exit(0);
+    });
+}
+
+fn remove_socket(path: &Path) {
+    let _ = std::fs::remove_file(path);
+    if let Some(directory) = path.parent() {
+        // Only an empty directory goes: it is the one that was made for this socket.
+        let _ = std::fs::remove_dir(directory);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn shards_are_numbers_and_ranges() {
+        assert_eq!(parse_shards("3"), Ok(ShardArg { first: 3, last: 3 }));
+        assert_eq!(parse_shards("0-7"), Ok(ShardArg { first: 0, last: 7 }));
+        for bad in ["", "x", "7-0", "-1", "1-", "4294967295"] {
+            assert!(parse_shards(bad).is_err(), "{bad}");
+        }
+    }
+}

@@ -1,0 +1,210 @@
+//! Answers a router: decodes requests, brings them to threads, encodes answers. Knows no socket and no runtime.
+
+use std::collections::BTreeMap;
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use bytes::Bytes;
+use nova_driver::{Application, Incoming};
+use nova_proto_core::messages::{
+    self, Content, GetWorkerStats, IndexShard, ListSymbols, LoadFiles, LoadReply, Method, RemoveFiles,
+    SearchReply, SearchSymbols, ShardRange, Shutdown, Stopping, SyncPage, SyncShard, UpdateFile, UpdateReply,
+    WorkerStats, decode, encode, shard_ranges, shards_in,
+};
+use nova_proto_core::{ErrorCode, ErrorReply};
+
+use crate::index::{KindSet, Query, Snapshot, search_all};
+use crate::java;
+use crate::listing;
+use crate::manifest::content_hash;
+use crate::pool::{Pool, Stopped};
+use crate::shard::{Arrival, ParsedFile, Shard};
+
+/// The shards of one worker and the threads that serve them. Cheap to clone.
+#[derive(Debug, Clone)]
+pub struct WorkerService {
+    inner: Arc<Inner>,
+}
+
+#[derive(Debug)]
+struct Inner {
+    shards: BTreeMap<u32, Mutex<Shard>>,
+    /// For searches: they never wait behind parsing.
+    interactive: Pool,
+    /// For parsing.
+    bulk: Pool,
+    stopping: AtomicBool,
+}
+
+type Answer = Result<Bytes, ErrorReply>;
+
+impl WorkerService {
+    /// A worker of these shards, all empty, that parses on `threads` threads.
+    ///
+    /// # Errors
+    /// If the threads cannot be started.
+    pub fn new(shards: impl IntoIterator<Item = u32>, threads: usize) -> std::io::Result<Self> {
+        let shards = shards.into_iter().map(|number| (number, Mutex::new(Shard::new(number)))).collect();
+        let inner = Inner {
+            shards,
+            interactive: Pool::new("search", 1)?,
+            bulk: Pool::new("index", threads)?,
+            stopping: AtomicBool::new(false),
+        };
+        Ok(Self { inner: Arc::new(inner) })
+    }
+
+    /// Whether the router has asked the worker's process to end.
+    #[must_use]
+    pub fn is_stopping(&self) -> bool {
+        self.inner.stopping.load(Ordering::Acquire)
+    }
+}
+
+impl Application for WorkerService {
+    type Handler = Pin<Box<dyn Future<Output = ()> + Send>>;
+
+    fn request(&mut self, request: Incoming) -> Self::Handler {
+        let inner = Arc::clone(&self.inner);
+        Box::pin(async move {
+            let body = request.body.bytes.clone();
+            let signal = request.cancel_signal();
+            let method = request.method;
+            let pool = match method {
+                LoadFiles::NUMBER | SyncPage::NUMBER | IndexShard::NUMBER => inner.bulk.clone(),
+                _ => inner.interactive.clone(),
+            };
+            let answer = pool
+                .run(move || {
+                    if signal.is_cancelled() {
+                        return Err(ErrorReply::new(ErrorCode::CANCELLED, "cancelled before it began"));
+                    }
+                    inner.answer(method, &body)
+                })
+                .await;
+            match answer {
+                Ok(Ok(body)) => request.respond(body),
+                Ok(Err(error)) => request.fail(error),
+                Err(Stopped) => request.fail(ErrorReply::new(ErrorCode::INTERNAL, "the handler panicked")),
+            }
+        })
+    }
+}
+
+impl Inner {
+    fn answer(&self, method: u16, body: &[u8]) -> Answer {
+        match method {
+            SyncShard::NUMBER => {
+                let request: SyncShard = decode(body)?;
+                self.shard(request.shard)?.begin(&request).map(|reply| encode(&reply))
+            }
+            SyncPage::NUMBER => {
+                let request: SyncPage<'_> = decode(body)?;
+                self.shard(request.shard)?.page(request.sync, &request.page).map(|reply| encode(&reply))
+            }
+            LoadFiles::NUMBER => self.load(&decode(body)?),
+            IndexShard::NUMBER => {
+                let request: IndexShard = decode(body)?;
+                self.shard(request.shard)?.commit(&request).map(|counters| encode(&counters))
+            }
+            UpdateFile::NUMBER => self.update(&decode(body)?),
+            RemoveFiles::NUMBER => {
+                let request: RemoveFiles<'_> = decode(body)?;
+                let mut shard = self.shard(request.shard)?;
+                let applied = shard.remove(request.epoch, request.rev, &request.paths)?;
+                Ok(encode(&UpdateReply { applied, counters: shard.counters() }))
+            }
+            SearchSymbols::NUMBER => self.search(&decode(body)?),
+            ListSymbols::NUMBER => {
+                let request: ListSymbols<'_> = decode(body)?;
+                let snapshot = self.shard(request.shard)?.snapshot();
+                Ok(listing::page(&snapshot, &request))
+            }
+            GetWorkerStats::NUMBER => {
+                let GetWorkerStats {} = decode(body)?;
+                let shards = self.shards.values().map(|shard| lock(shard).stats()).collect();
+                Ok(encode(&WorkerStats { pid: std::process::id(), shards }))
+            }
+            Shutdown::NUMBER => {
+                let Shutdown {} = decode(body)?;
+                self.stopping.store(true, Ordering::Release);
+                Ok(encode(&Stopping {}))
+            }
+            _ => Err(ErrorReply::new(ErrorCode::UNIMPLEMENTED, format!("unknown method {method:#06x}"))),
+        }
+    }
+
+    /// Parses outside the shard's lock, so that searches and other batches go on.
+    fn load(&self, request: &LoadFiles<'_>) -> Answer {
+        self.shard(request.shard)?;
+        let mut reply = LoadReply { files: 0, symbols: 0 };
+        let arrivals = request.files.0.iter().map(|file| {
+            let parsed = match file.content {
+                Content::Text(text) => Some(parse(text)),
+                Content::Gone | Content::Skipped => None,
+            };
+            reply.files += 1;
+            reply.symbols += parsed.as_ref().map_or(0, |parsed| parsed.outline.len() as u64);
+            Arrival { entry: file.entry, rev: file.rev, file: parsed }
+        });
+        let arrivals = arrivals.collect();
+        self.shard(request.shard)?.load(request.sync, arrivals)?;
+        Ok(encode(&reply))
+    }
+
+    fn update(&self, request: &UpdateFile<'_>) -> Answer {
+        self.shard(request.shard)?;
+        let parsed = parse(request.text);
+        let mut shard = self.shard(request.shard)?;
+        let applied = shard.update(request.epoch, request.rev, request.path, parsed)?;
+        Ok(encode(&UpdateReply { applied: u32::from(applied), counters: shard.counters() }))
+    }
+
+    fn search(&self, request: &SearchSymbols) -> Answer {
+        let kinds = KindSet::from_bits(request.kinds)
+            .ok_or_else(|| ErrorReply::new(ErrorCode::INVALID, "a bit for an unknown kind is set"))?;
+        let query = Query::parse(&request.query, kinds)
+            .map_err(|error| ErrorReply::new(ErrorCode::INVALID, error.to_string()))?;
+        let limit = request.limit as usize;
+        if limit > messages::MAX_HITS {
+            let message = format!("limit {limit} is over {}", messages::MAX_HITS);
+            return Err(ErrorReply::new(ErrorCode::INVALID, message));
+        }
+        let numbers = self.numbers(&request.shards)?;
+        let mut snapshots: Vec<Snapshot> = Vec::with_capacity(numbers.len());
+        let mut warming = Vec::new();
+        for number in numbers {
+            let shard = self.shard(number)?;
+            if !shard.is_current() {
+                warming.push(number);
+            }
+            snapshots.push(shard.snapshot());
+        }
+        let found = search_all(&snapshots, &query, limit);
+        // More ranges than fit cannot be: they are part of the request's.
+        let warming = shard_ranges(warming).unwrap_or_else(|| request.shards.clone());
+        Ok(encode(&SearchReply { hits: found.hits, truncated: found.truncated, warming }))
+    }
+
+    fn numbers(&self, ranges: &[ShardRange]) -> Result<Vec<u32>, ErrorReply> {
+        shards_in(ranges, messages::MAX_SHARDS)
+            .ok_or_else(|| ErrorReply::new(ErrorCode::INVALID, "the ranges of shards are not in order"))
+    }
+
+    fn shard(&self, number: u32) -> Result<MutexGuard<'_, Shard>, ErrorReply> {
+        self.shards.get(&number).map(lock).ok_or_else(|| {
+            ErrorReply::new(ErrorCode::UNKNOWN_SHARD, format!("shard {number} is not one of this worker's"))
+        })
+    }
+}
+
+/// A shard is consistent between its methods, so a panic in one request does not spoil it for the next.
+fn lock(shard: &Mutex<Shard>) -> MutexGuard<'_, Shard> {
+    shard.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+fn parse(text: &str) -> ParsedFile {
+    ParsedFile { hash: content_hash(text), outline: Arc::new(java::extract(text)) }
+}
