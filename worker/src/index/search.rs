@@ -1,0 +1,220 @@
+//! The search itself: which names can match at all, in an order that allows to stop early.
+//!
+//! Each pass looks for the matches of one step of the ladder of rungs, best first, in all layers. A group of names
+//! is passed over once the results are complete and even its best conceivable symbol would score less than the last
+//! of them; as the score bounds of later passes are lower, a query with many good matches ends early. One hit more
+//! than asked for is collected, so that whether there are more is known exactly without counting them.
+
+use std::cell::RefCell;
+use std::ops::Range;
+
+use nova_proto_core::messages::Found;
+
+use super::layer::Layer;
+use super::pattern::letter;
+use super::query::Matcher;
+use super::score::{
+    self, ANCHORED, ANCHORED_UNBROKEN, EMPTY, EXACT, HUMPS, PREFIX, Rung, SUBSEQUENCE, SUBSTRING, UNBROKEN,
+};
+use super::segment::Group;
+use super::top::{Candidate, Top};
+use super::{Query, Snapshot};
+
+/// The best `limit` matches of `query` in all of `snapshots`, which must not share files: what
+/// [`merge`](nova_proto_core::messages::merge) makes of their single answers, but in one go.
+#[must_use]
+pub fn search_all(snapshots: &[Snapshot], query: &Query, limit: usize) -> Found {
+    let mut top = Top::new(limit.saturating_add(1));
+    for matcher in query.matchers().iter().filter(|matcher| matcher.kinds.iter().next().is_some()) {
+        let mut layers: Vec<Scan<'_>> = snapshots
+            .iter()
+            .flat_map(Snapshot::layers)
+            .filter(|layer| layer.live_symbols() > 0)
+            .map(|layer| Scan::new(layer, matcher))
+            .collect();
+        for pass in Pass::of(matcher) {
+            for layer in &mut layers {
+                layer.run(pass, &mut top);
+            }
+        }
+    }
+    top.into_found(limit)
+}
+
+/// One step of the search.
+#[derive(Debug, Clone, Copy)]
+struct Pass {
+    /// The names that can match, and how they are found.
+    names: Select,
+    /// The rungs of the matches that this pass reports; others are those of other passes.
+    rungs: (Rung, Rung),
+}
+
+#[derive(Debug, Clone, Copy)]
+enum Select {
+    All,
+    /// Those of the pattern's length that begin like it.
+    Whole,
+    /// Longer ones that begin like the pattern.
+    Beginning,
+    /// Longer ones that begin like the pattern's first character and have its letters.
+    FirstCharacter,
+    /// Longer ones that have the pattern's letters, its first one at the start of a word.
+    FirstLetter,
+    /// Longer ones that have the pattern's letters.
+    Letters,
+}
+
+impl Pass {
+    /// The passes for a pattern, best rungs first.
+    fn of(matcher: &Matcher) -> impl Iterator<Item = Self> {
+        const ALL: [Pass; 7] = [
+            Pass { names: Select::All, rungs: (EMPTY, EMPTY) },
+            Pass { names: Select::Whole, rungs: (EXACT, EXACT) },
+            Pass { names: Select::Beginning, rungs: (PREFIX, PREFIX) },
+            Pass { names: Select::FirstCharacter, rungs: (ANCHORED_UNBROKEN, ANCHORED) },
+            Pass { names: Select::FirstLetter, rungs: (UNBROKEN, HUMPS) },
+            Pass { names: Select::Letters, rungs: (SUBSTRING, SUBSTRING) },
+            Pass { names: Select::Letters, rungs: (SUBSEQUENCE, SUBSEQUENCE) },
+        ];
+        let (empty, abbreviates) = (matcher.pattern.len() == 0, matcher.pattern.abbreviates());
+        ALL.into_iter().filter(move |pass| match pass.rungs.0 {
+            EMPTY => empty,
+            EXACT | PREFIX | SUBSTRING => !empty,
+            _ => abbreviates,
+        })
+    }
+}
+
+/// The search for one matcher in one layer.
+struct Scan<'a> {
+    layer: &'a Layer,
+    matcher: &'a Matcher,
+    /// The greatest weight a symbol of the wanted kinds can have.
+    max_weight: u8,
+    /// The signature bit of the pattern's first character.
+    first_letter: u32,
+    /// By container: whether the qualifiers match it, once that is known; empty if there are none.
+    containers: RefCell<Vec<Verdict>>,
+}
+
+/// What is known about a container: nothing yet, or its share of the score if it matches.
+type Verdict = Option<Option<u32>>;
+
+impl<'a> Scan<'a> {
+    fn new(layer: &'a Layer, matcher: &'a Matcher) -> Self {
+        let weights = matcher.kinds.iter().map(|kind| score::weight(kind, true));
+        let containers =
+            if matcher.qualifiers.is_empty() { 0 } else { layer.segment().slots.containers.len() };
+        Self {
+            layer,
+            matcher,
+            max_weight: weights.max().unwrap_or(0),
+            first_letter: matcher.pattern.folded.first().map_or(0, |&c| letter(c)),
+            containers: RefCell::new(vec![None; containers]),
+        }
+    }
+
+    fn run(&self, pass: Pass, top: &mut Top<'a>) {
+        let length = self.matcher.pattern.len();
+        for group in &self.layer.segment().names.groups {
+            let Some(surplus) = (group.chars as usize).checked_sub(length) else { continue };
+            if matches!(pass.names, Select::Whole) != (surplus == 0) && !matches!(pass.names, Select::All) {
+                continue;
+            }
+            let weight = group.weight.min(self.max_weight);
+            let bound = score::bound(pass.rungs.0, !self.matcher.qualifiers.is_empty(), weight, surplus);
+            if !top.is_closed_to(bound) {
+                self.group(pass, group, top);
+            }
+        }
+    }
+
+    fn group(&self, pass: Pass, group: &Group, top: &mut Top<'a>) {
+        let (names, pattern) = (&self.layer.segment().names, &self.matcher.pattern);
+        match pass.names {
+            Select::All => group.names.clone().for_each(|name| self.offer(name, 0, top)),
+            Select::Whole | Select::Beginning => {
+                let found = names.starting_with(group, &pattern.folded);
+                found.for_each(|name| self.test(pass, group, name, top));
+            }
+            Select::FirstCharacter => {
+                let found = names.starting_with(group, &pattern.folded[..1]);
+                self.with_letters(pass, group, found, top);
+            }
+            Select::FirstLetter => {
+                let starting = &names.starting[range(&group.names)];
+                let letters = &names.letters[range(&group.names)];
+                for ((&starting, &letters), name) in starting.iter().zip(letters).zip(group.names.clone()) {
+                    if starting & self.first_letter != 0 && letters & pattern.letters == pattern.letters {
+                        self.test(pass, group, name, top);
+                    }
+                }
+            }
+            Select::Letters => self.with_letters(pass, group, group.names.clone(), top),
+        }
+    }
+
+    fn with_letters(&self, pass: Pass, group: &Group, names: Range<u32>, top: &mut Top<'a>) {
+        let wanted = self.matcher.pattern.letters;
+        let letters = &self.layer.segment().names.letters[range(&names)];
+        for (&letters, name) in letters.iter().zip(names) {
+            if letters & wanted == wanted {
+                self.test(pass, group, name, top);
+            }
+        }
+    }
+
+    /// Offers the symbols called `name` if that is on a rung of this pass.
+    fn test(&self, pass: Pass, group: &Group, name: u32, top: &mut Top<'a>) {
+        let (best, worst) = pass.rungs;
+        let pattern = &self.matcher.pattern;
+        let text = self.layer.segment().names.in_group(group, name);
+        // The weaker condition holds wherever the stronger one does, and most names fail it.
+        if !pattern.holds(worst, text) {
+            return;
+        }
+        if let Some((rung, same_case)) = pattern.rank(text).filter(|&(rung, _)| rung >= worst && rung <= best)
+        {
+            self.offer(name, score::name_part(rung, same_case, text.chars - pattern.len()), top);
+        }
+    }
+
+    /// Offers the symbols called `name`, given the name's share of their scores.
+    fn offer(&self, name: u32, name_part: u32, top: &mut Top<'a>) {
+        let segment = self.layer.segment();
+        for slot in segment.slots_of(name) {
+            let traits = segment.slots.traits[slot as usize];
+            let score = name_part | traits.part();
+            if !self.matcher.kinds.contains(traits.kind()) {
+                continue;
+            }
+            let container = segment.slots.container[slot as usize];
+            let Some(score) = self.qualify(container).map(|full| score | full) else { continue };
+            let file = segment.slots.containers[container as usize].file;
+            if self.layer.has_dead() && !self.layer.is_live(file) {
+                continue;
+            }
+            let taken = top.offer(Candidate { score, segment, file, name, slot });
+            // The slots of a name are in the order of results, but for what their containers add.
+            if !taken && self.matcher.qualifiers.is_empty() {
+                break;
+            }
+        }
+    }
+
+    /// The container's share of the score, if the qualifiers match it.
+    fn qualify(&self, container: u32) -> Option<u32> {
+        let mut known = self.containers.borrow_mut();
+        let Some(verdict) = known.get_mut(container as usize) else { return Some(0) };
+        *verdict.get_or_insert_with(|| {
+            let segment = self.layer.segment();
+            let container = segment.slots.containers[container as usize];
+            self.matcher.qualify(segment.container_segments(container))
+        })
+    }
+}
+
+fn range(names: &Range<u32>) -> Range<usize> {
+    names.start as usize..names.end as usize
+}
