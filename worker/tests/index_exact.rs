@@ -56,8 +56,9 @@ fn outline() -> impl Strategy<Value = Arc<Outline>> {
     (package, vec(declaration, 0..12)).prop_map(|(package, declarations)| {
         let mut outline = Outline::new(package);
         for (index, (mut name, kind, parent, line, column)) in (0..).zip(declarations) {
-            let parent =
-                (kind != SymbolKind::Module).then(|| parent % (index + 3)).filter(|&parent| parent < index);
+            // Only types enclose others.
+            let is_type = |parent: &u32| outline.get(*parent).is_some_and(|outer| outer.kind.is_type());
+            let parent = Some(parent % (index + 3)).filter(is_type).filter(|_| kind != SymbolKind::Module);
             if kind == SymbolKind::Module {
                 name = format!("java.{name}");
             }

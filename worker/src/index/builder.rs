@@ -4,7 +4,7 @@ use std::cmp::Reverse;
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use super::pattern::{folded, signatures};
+use super::pattern::{characters, folded, pairs, starting};
 use super::score::{Traits, is_aside};
 use super::segment::{Container, Files, Group, NO_PARENT, Names, Segment, Slots};
 use crate::Outline;
@@ -46,7 +46,7 @@ impl Builder {
             let parent = declaration.parent.map(|parent| parent as usize).filter(|&parent| parent < index);
             let container = *inside[parent.unwrap_or(outline.len())].get_or_insert_with(|| {
                 let parent = parent.map_or(NO_PARENT, |parent| number(first_row + parent));
-                self.containers.push(Container { file, parent });
+                self.containers.push(Container { parent, file });
                 number(self.containers.len() - 1)
             });
             self.rows.push(Row {
@@ -77,9 +77,10 @@ impl Builder {
         for container in containers.iter_mut().filter(|container| container.parent != NO_PARENT) {
             container.parent = files.source_order[container.parent as usize];
         }
+        let rank = sort_containers(&mut containers);
         let sorted = || by_slot.iter().map(|&row| &rows[row as usize]);
         let slots = Slots {
-            container: sorted().map(|row| row.container).collect(),
+            container: sorted().map(|row| rank[row.container as usize]).collect(),
             line: sorted().map(|row| row.line).collect(),
             column: sorted().map(|row| row.column).collect(),
             traits: sorted().map(|row| row.traits).collect(),
@@ -114,11 +115,11 @@ fn sort_names(rows: &mut [Row], texts: Vec<Box<str>>) -> Names {
             _ => names.groups.push(Group { weight, chars, names: at..at + 1 }),
         }
         let text = &texts[name as usize];
-        let (letters, starting) = signatures(text);
         names.start.push(number(names.text.len()));
         names.text.push_str(text);
-        names.letters.push(letters);
-        names.starting.push(starting);
+        names.characters.push(characters(text.chars()));
+        names.pairs.push(pairs(folded(text)));
+        names.starting.push(starting(text));
         rank[name as usize] = at;
     }
     names.start.push(number(names.text.len()));
@@ -152,6 +153,18 @@ fn sort_rows(rows: &[Row], first_slot: &[u32], containers: &[Container]) -> Vec<
     by_slot
 }
 
+/// Sorts the containers and returns the new number of each.
+fn sort_containers(containers: &mut [Container]) -> Vec<u32> {
+    let mut order: Vec<(Container, u32)> = containers.iter().copied().zip(0..).collect();
+    order.sort_unstable();
+    let mut rank = vec![0; containers.len()];
+    for ((at, &(container, number)), sorted) in (0..).zip(&order).zip(containers) {
+        rank[number as usize] = at;
+        *sorted = container;
+    }
+    rank
+}
+
 /// Gives back what growing left unused; segments live long.
 fn shrink(segment: &mut Segment) {
     let Segment { files, names, slots } = segment;
@@ -161,7 +174,8 @@ fn shrink(segment: &mut Segment) {
     names.groups.shrink_to_fit();
     names.text.shrink_to_fit();
     names.start.shrink_to_fit();
-    names.letters.shrink_to_fit();
+    names.characters.shrink_to_fit();
+    names.pairs.shrink_to_fit();
     names.starting.shrink_to_fit();
     slots.containers.shrink_to_fit();
 }

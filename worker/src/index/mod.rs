@@ -7,6 +7,7 @@
 mod builder;
 mod kinds;
 mod layer;
+mod members;
 mod pattern;
 mod query;
 mod score;

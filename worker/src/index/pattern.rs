@@ -42,8 +42,10 @@ pub(super) struct Pattern {
     chars: Vec<char>,
     /// The pattern as it sorts among names.
     pub(super) folded: Vec<char>,
-    /// The signature that the letters of a matching name must contain.
-    pub(super) letters: u32,
+    /// The bits that the signature of a name must have for the pattern to match at all.
+    pub(super) characters: u64,
+    /// The bits that the signature of a name's pairs must have for the pattern to occur in it.
+    pub(super) pairs: u64,
     fits: Places,
     equals: Places,
 }
@@ -53,7 +55,8 @@ impl Pattern {
         let chars: Vec<char> = text.chars().collect();
         let folded: Vec<char> = chars.iter().copied().map(fold).collect();
         Self {
-            letters: letters(&folded),
+            characters: characters(chars.iter().copied()),
+            pairs: pairs(folded.iter().copied()),
             fits: Places::new(&chars, fits),
             equals: Places::new(&chars, |q, n| q == n),
             folded,
@@ -84,12 +87,11 @@ impl Pattern {
         if !self.abbreviates() {
             return self.holds(SUBSTRING, name).then_some(SUBSTRING);
         }
-        // Whatever fits at all is a subsequence, and most names are not.
-        if !self.holds(SUBSEQUENCE, name) {
-            return None;
+        if name.is_ascii() {
+            climb(self.ascii_places(name, &self.fits), self.goal())
+        } else {
+            climb(self.places(name, &self.fits), self.goal())
         }
-        let rungs = [ANCHORED_UNBROKEN, ANCHORED, UNBROKEN, HUMPS, SUBSTRING];
-        Some(rungs.into_iter().find(|&rung| self.holds(rung, name)).unwrap_or(SUBSEQUENCE))
     }
 
     /// Whether the condition of `rung` holds; that of a higher one may as well.
@@ -108,14 +110,26 @@ impl Pattern {
         if !self.abbreviates() {
             return name.text.char_indices().any(|(at, _)| begins(&name.text[at..]));
         }
-        let goal = 1 << (self.len() - 1);
         if name.is_ascii() {
-            let table = &places.ascii;
-            let name = name.text.bytes().map(|b| (char::from(b), table[usize::from(b & 0x7F)]));
-            reaches(rung, name, goal)
+            reaches(rung, self.ascii_places(name, places), self.goal())
         } else {
-            reaches(rung, name.text.chars().map(|c| (c, places.of(&self.chars, c))), goal)
+            reaches(rung, self.places(name, places), self.goal())
         }
+    }
+
+    /// The bit of the pattern's last place.
+    fn goal(&self) -> u64 {
+        1 << (self.len() - 1)
+    }
+
+    /// The characters of an ASCII name with their places in the pattern.
+    fn ascii_places(&self, name: Name<'_>, places: &Places) -> impl Iterator<Item = (char, u64)> {
+        name.text.bytes().map(|b| (char::from(b), places.ascii[usize::from(b & 0x7F)]))
+    }
+
+    /// The characters of any name with their places in the pattern.
+    fn places(&self, name: Name<'_>, places: &Places) -> impl Iterator<Item = (char, u64)> {
+        name.text.chars().map(|c| (c, places.of(&self.chars, c)))
     }
 
     /// Whether the pattern fits the beginning of `segment`, and if so whether it fits all of it.
@@ -189,27 +203,66 @@ fn is_subsequence(mut name: impl Iterator<Item = u64>, goal: u64) -> bool {
     })
 }
 
-/// Follows all ways to cut the pattern at once. Bit *i* of `run`: a piece that ends with the pattern's character *i*
-/// has fitted its word from the start up to here. Bit *i* of `reached`: some such piece has ended anywhere before,
-/// if `unbroken` in the current word.
+/// Whether the pattern can be cut into pieces that begin words.
 fn begins_words(name: impl Iterator<Item = (u64, bool)>, goal: u64, anchored: bool, unbroken: bool) -> bool {
-    let (mut run, mut reached, mut first) = (0_u64, 0_u64, 1);
+    let mut humps = Humps::default();
+    let mut first = 1;
     for (places, starts) in name {
-        run = if starts {
-            let before = if unbroken { std::mem::take(&mut reached) } else { reached };
-            (before << 1 | first) & places
-        } else {
-            run << 1 & places
-        };
-        reached |= run;
-        if run & goal != 0 {
+        if humps.step(places, starts, first, unbroken) & goal != 0 {
             return true;
         }
-        if anchored {
-            first = 0;
-        }
+        first = u64::from(!anchored);
     }
     false
+}
+
+/// All ways to cut the pattern that are still open.
+#[derive(Default)]
+struct Humps {
+    /// Bit *i*: a piece that ends with the pattern's character *i* fits its word from the start up to here.
+    run: u64,
+    /// Bit *i*: some such piece has ended before; if words must follow each other, in the current one.
+    reached: u64,
+}
+
+impl Humps {
+    /// Takes in one character; `first` is 1 if the pattern's first piece may begin here. Returns the new `run`.
+    #[inline]
+    fn step(&mut self, places: u64, starts: bool, first: u64, unbroken: bool) -> u64 {
+        let in_word = if starts { 0 } else { u64::MAX };
+        self.run = (self.run << 1 & in_word | (self.reached << 1 | first) & !in_word) & places;
+        let kept = if unbroken { self.reached & in_word } else { self.reached };
+        self.reached = kept | self.run;
+        self.run
+    }
+}
+
+/// The highest rung below a prefix on which the pattern holds, found in one go over the name.
+fn climb(name: impl Iterator<Item = (char, u64)>, goal: u64) -> Option<Rung> {
+    let mut humps = [const { Humps { run: 0, reached: 0 } }; 4];
+    let mut ended = [0; 4];
+    let (mut first, mut run, mut occurred, mut subsequence) = (1, 0, 0, 0);
+    for (places, starts) in words(name) {
+        for (rung, humps) in humps.iter_mut().enumerate() {
+            // In the order of the rungs: plain, unbroken, anchored, both.
+            let first = if rung & 2 == 0 { 1 } else { first };
+            ended[rung] |= humps.step(places, starts, first, rung & 1 != 0);
+        }
+        first = 0;
+        run = (run << 1 | 1) & places;
+        occurred |= run;
+        subsequence |= (subsequence << 1 | 1) & places;
+    }
+    let [plain, unbroken, anchored, both] = ended;
+    let conditions = [
+        (both, ANCHORED_UNBROKEN),
+        (anchored, ANCHORED),
+        (unbroken, UNBROKEN),
+        (plain, HUMPS),
+        (occurred, SUBSTRING),
+        (subsequence, SUBSEQUENCE),
+    ];
+    conditions.into_iter().find(|(ended, _)| ended & goal != 0).map(|(_, rung)| rung)
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -221,12 +274,27 @@ enum Class {
 }
 
 impl Class {
+    const ASCII: [Self; 128] = {
+        let mut classes = [Self::Other; 128];
+        let mut byte = 0;
+        while byte < 128 {
+            classes[byte as usize] = match byte {
+                b'_' | b'$' | b'.' => Self::Separator,
+                b'0'..=b'9' => Self::Digit,
+                b'A'..=b'Z' => Self::Upper,
+                _ => Self::Other,
+            };
+            byte += 1;
+        }
+        classes
+    };
+
+    #[inline]
     fn of(c: char) -> Self {
-        match c {
-            '_' | '$' | '.' => Self::Separator,
-            '0'..='9' => Self::Digit,
-            c if fold(c) != c => Self::Upper,
-            _ => Self::Other,
+        match Self::ASCII.get(c as usize) {
+            Some(&class) => class,
+            None if fold(c) != c => Self::Upper,
+            None => Self::Other,
         }
     }
 }
@@ -255,13 +323,8 @@ fn words<T>(name: impl Iterator<Item = (char, T)>) -> impl Iterator<Item = (T, b
     })
 }
 
-/// The signature of folded characters: one bit a letter, and shared ones for the rest. Characters that fit each
-/// other have the same bit, so what a pattern lacks in a name's signature the name lacks.
-pub(super) fn letters(folded: &[char]) -> u32 {
-    folded.iter().fold(0, |set, &c| set | letter(c))
-}
-
-/// The bit of a folded character in a signature.
+/// The bit of a folded character in signatures: one for each ASCII letter, shared ones for the rest. Characters that
+/// fit each other have the same bit, so what a pattern has and a name's signature lacks, the name lacks.
 pub(super) fn letter(c: char) -> u32 {
     match c {
         'a'..='z' => 1 << (c as u32 - 'a' as u32),
@@ -272,11 +335,31 @@ pub(super) fn letter(c: char) -> u32 {
     }
 }
 
-/// The signatures of a name: of all its characters, and of those that start words.
-pub(super) fn signatures(name: &str) -> (u32, u32) {
-    words(name.chars().map(|c| (c, letter(fold(c))))).fold((0, 0), |(all, starting), (bit, starts)| {
-        (all | bit, if starts { starting | bit } else { starting })
+/// The signature of characters: in the low half of all, in the high half of those in upper case, which a pattern
+/// does not find in lower case.
+pub(super) fn characters(text: impl Iterator<Item = char>) -> u64 {
+    text.fold(0, |set, c| {
+        let bit = u64::from(letter(fold(c)));
+        set | bit | if fold(c) == c { 0 } else { bit << 32 }
     })
+}
+
+/// The signature of the pairs of neighbours among folded characters: a bit for each, chosen by multiplicative hashing.
+pub(super) fn pairs(folded: impl Iterator<Item = char>) -> u64 {
+    let mut before = None;
+    folded.fold(0, |set, c| match before.replace(c) {
+        Some(before) => {
+            let pair = (u32::from(before) << 7 ^ u32::from(c)).wrapping_mul(0x9E37_79B1);
+            set | 1 << (pair >> 26)
+        }
+        None => set,
+    })
+}
+
+/// The bits of the characters that start words.
+pub(super) fn starting(name: &str) -> u32 {
+    let letters = words(name.chars().map(|c| (c, letter(fold(c)))));
+    letters.fold(0, |set, (bit, starts)| set | if starts { bit } else { 0 })
 }
 
 #[cfg(test)]

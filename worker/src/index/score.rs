@@ -112,10 +112,10 @@ pub(super) fn name_part(rung: Rung, same_case: bool, surplus: usize) -> u32 {
     rung << RUNG_SHIFT | u32::from(same_case) << CASE_SHIFT | closeness as u32
 }
 
-/// The highest score that any symbol of at most `weight` can have on `rung` with at least `surplus`.
-pub(super) fn bound(rung: Rung, qualified: bool, weight: u8, surplus: usize) -> u32 {
-    let full = if qualified { QUALIFIED_IN_FULL } else { 0 };
-    name_part(rung, true, surplus) | full | u32::from(weight) << WEIGHT_SHIFT | PRODUCT_CODE
+/// The highest score that any symbol of at most `weight` can have on `rung` with at least `surplus` and without
+/// qualifiers.
+pub(super) fn bound(rung: Rung, weight: u8, surplus: usize) -> u32 {
+    name_part(rung, true, surplus) | u32::from(weight) << WEIGHT_SHIFT | PRODUCT_CODE
 }
 
 /// All that the score needs to know of a symbol besides its name and container, in one byte: the kind in the low

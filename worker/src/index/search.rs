@@ -5,12 +5,12 @@
 //! of them; as the score bounds of later passes are lower, a query with many good matches ends early. One hit more
 //! than asked for is collected, so that whether there are more is known exactly without counting them.
 
-use std::cell::RefCell;
 use std::ops::Range;
 
 use nova_proto_core::messages::Found;
 
 use super::layer::Layer;
+use super::members;
 use super::pattern::letter;
 use super::query::Matcher;
 use super::score::{
@@ -25,16 +25,16 @@ use super::{Query, Snapshot};
 #[must_use]
 pub fn search_all(snapshots: &[Snapshot], query: &Query, limit: usize) -> Found {
     let mut top = Top::new(limit.saturating_add(1));
+    let layers = || snapshots.iter().flat_map(Snapshot::layers).filter(|layer| layer.live_symbols() > 0);
     for matcher in query.matchers().iter().filter(|matcher| matcher.kinds.iter().next().is_some()) {
-        let mut layers: Vec<Scan<'_>> = snapshots
-            .iter()
-            .flat_map(Snapshot::layers)
-            .filter(|layer| layer.live_symbols() > 0)
-            .map(|layer| Scan::new(layer, matcher))
-            .collect();
+        if !matcher.qualifiers.is_empty() {
+            layers().for_each(|layer| members::search(layer, matcher, &mut top));
+            continue;
+        }
+        let scans: Vec<Scan<'_>> = layers().map(|layer| Scan::new(layer, matcher)).collect();
         for pass in Pass::of(matcher) {
-            for layer in &mut layers {
-                layer.run(pass, &mut top);
+            for scan in &scans {
+                scan.run(pass, &mut top);
             }
         }
     }
@@ -61,6 +61,8 @@ enum Select {
     FirstCharacter,
     /// Longer ones that have the pattern's letters, its first one at the start of a word.
     FirstLetter,
+    /// Longer ones that have the pattern's letters, and its pairs of neighbours.
+    Pairs,
     /// Longer ones that have the pattern's letters.
     Letters,
 }
@@ -74,7 +76,7 @@ impl Pass {
             Pass { names: Select::Beginning, rungs: (PREFIX, PREFIX) },
             Pass { names: Select::FirstCharacter, rungs: (ANCHORED_UNBROKEN, ANCHORED) },
             Pass { names: Select::FirstLetter, rungs: (UNBROKEN, HUMPS) },
-            Pass { names: Select::Letters, rungs: (SUBSTRING, SUBSTRING) },
+            Pass { names: Select::Pairs, rungs: (SUBSTRING, SUBSTRING) },
             Pass { names: Select::Letters, rungs: (SUBSEQUENCE, SUBSEQUENCE) },
         ];
         let (empty, abbreviates) = (matcher.pattern.len() == 0, matcher.pattern.abbreviates());
@@ -86,7 +88,7 @@ impl Pass {
     }
 }
 
-/// The search for one matcher in one layer.
+/// The search for a matcher without qualifiers in one layer.
 struct Scan<'a> {
     layer: &'a Layer,
     matcher: &'a Matcher,
@@ -94,24 +96,16 @@ struct Scan<'a> {
     max_weight: u8,
     /// The signature bit of the pattern's first character.
     first_letter: u32,
-    /// By container: whether the qualifiers match it, once that is known; empty if there are none.
-    containers: RefCell<Vec<Verdict>>,
 }
-
-/// What is known about a container: nothing yet, or its share of the score if it matches.
-type Verdict = Option<Option<u32>>;
 
 impl<'a> Scan<'a> {
     fn new(layer: &'a Layer, matcher: &'a Matcher) -> Self {
         let weights = matcher.kinds.iter().map(|kind| score::weight(kind, true));
-        let containers =
-            if matcher.qualifiers.is_empty() { 0 } else { layer.segment().slots.containers.len() };
         Self {
             layer,
             matcher,
             max_weight: weights.max().unwrap_or(0),
             first_letter: matcher.pattern.folded.first().map_or(0, |&c| letter(c)),
-            containers: RefCell::new(vec![None; containers]),
         }
     }
 
@@ -123,7 +117,7 @@ impl<'a> Scan<'a> {
                 continue;
             }
             let weight = group.weight.min(self.max_weight);
-            let bound = score::bound(pass.rungs.0, !self.matcher.qualifiers.is_empty(), weight, surplus);
+            let bound = score::bound(pass.rungs.0, weight, surplus);
             if !top.is_closed_to(bound) {
                 self.group(pass, group, top);
             }
@@ -140,26 +134,37 @@ impl<'a> Scan<'a> {
             }
             Select::FirstCharacter => {
                 let found = names.starting_with(group, &pattern.folded[..1]);
-                self.with_letters(pass, group, found, top);
+                self.with_letters(pass, group, found, top, |_| true);
             }
             Select::FirstLetter => {
                 let starting = &names.starting[range(&group.names)];
-                let letters = &names.letters[range(&group.names)];
-                for ((&starting, &letters), name) in starting.iter().zip(letters).zip(group.names.clone()) {
-                    if starting & self.first_letter != 0 && letters & pattern.letters == pattern.letters {
-                        self.test(pass, group, name, top);
-                    }
-                }
+                self.with_letters(pass, group, group.names.clone(), top, |at| {
+                    starting[at] & self.first_letter != 0
+                });
             }
-            Select::Letters => self.with_letters(pass, group, group.names.clone(), top),
+            Select::Pairs => {
+                let pairs = &names.pairs[range(&group.names)];
+                self.with_letters(pass, group, group.names.clone(), top, |at| {
+                    pairs[at] & pattern.pairs == pattern.pairs
+                });
+            }
+            Select::Letters => self.with_letters(pass, group, group.names.clone(), top, |_| true),
         }
     }
 
-    fn with_letters(&self, pass: Pass, group: &Group, names: Range<u32>, top: &mut Top<'a>) {
-        let wanted = self.matcher.pattern.letters;
-        let letters = &self.layer.segment().names.letters[range(&names)];
-        for (&letters, name) in letters.iter().zip(names) {
-            if letters & wanted == wanted {
+    /// Tests those of `names` that have the pattern's letters and are `wanted`, a question about their position.
+    fn with_letters(
+        &self,
+        pass: Pass,
+        group: &Group,
+        names: Range<u32>,
+        top: &mut Top<'a>,
+        wanted: impl Fn(usize) -> bool,
+    ) {
+        let letters = self.matcher.pattern.characters;
+        let known = &self.layer.segment().names.characters[range(&names)];
+        for ((at, &known), name) in known.iter().enumerate().zip(names) {
+            if known & letters == letters && wanted(at) {
                 self.test(pass, group, name, top);
             }
         }
@@ -189,29 +194,15 @@ impl<'a> Scan<'a> {
             if !self.matcher.kinds.contains(traits.kind()) {
                 continue;
             }
-            let container = segment.slots.container[slot as usize];
-            let Some(score) = self.qualify(container).map(|full| score | full) else { continue };
-            let file = segment.slots.containers[container as usize].file;
+            let file = segment.container(slot).file;
             if self.layer.has_dead() && !self.layer.is_live(file) {
                 continue;
             }
-            let taken = top.offer(Candidate { score, segment, file, name, slot });
-            // The slots of a name are in the order of results, but for what their containers add.
-            if !taken && self.matcher.qualifiers.is_empty() {
+            // The slots of a name are in the order of results.
+            if !top.offer(Candidate { score, segment, file, name, slot }) {
                 break;
             }
         }
-    }
-
-    /// The container's share of the score, if the qualifiers match it.
-    fn qualify(&self, container: u32) -> Option<u32> {
-        let mut known = self.containers.borrow_mut();
-        let Some(verdict) = known.get_mut(container as usize) else { return Some(0) };
-        *verdict.get_or_insert_with(|| {
-            let segment = self.layer.segment();
-            let container = segment.slots.containers[container as usize];
-            self.matcher.qualify(segment.container_segments(container))
-        })
     }
 }
 

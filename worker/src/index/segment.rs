@@ -47,7 +47,9 @@ pub(super) struct Names {
     /// By name, and one more: its first slot.
     pub(super) first_slot: Vec<u32>,
     /// By name: the signature of its characters.
-    pub(super) letters: Vec<u32>,
+    pub(super) characters: Vec<u64>,
+    /// By name: the signature of the pairs of its characters.
+    pub(super) pairs: Vec<u64>,
     /// By name: the signature of the characters that start its words.
     pub(super) starting: Vec<u32>,
 }
@@ -69,15 +71,16 @@ pub(super) struct Slots {
     pub(super) line: Vec<u32>,
     pub(super) column: Vec<u32>,
     pub(super) traits: Vec<Traits>,
+    /// By parent and then by file.
     pub(super) containers: Vec<Container>,
 }
 
 /// What encloses a declaration directly: a type, or the file as such.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Container {
-    pub(super) file: u32,
     /// The slot of the type, or [`NO_PARENT`].
     pub(super) parent: u32,
+    pub(super) file: u32,
 }
 
 impl Segment {
@@ -101,7 +104,7 @@ impl Segment {
         self.source_order(file).len()
     }
 
-    fn source_order(&self, file: u32) -> &[u32] {
+    pub(super) fn source_order(&self, file: u32) -> &[u32] {
         let first = &self.files.first[file as usize..][..2];
         &self.files.source_order[first[0] as usize..first[1] as usize]
     }
@@ -140,6 +143,22 @@ impl Segment {
         self.names.first_slot.partition_point(|&first| first <= slot) as u32 - 1
     }
 
+    /// The same, found fast if it is not far behind the name `from`, which must not be after it.
+    pub(super) fn name_at(&self, from: u32, slot: u32) -> u32 {
+        let first = &self.names.first_slot[from as usize..];
+        let mut reach = 1;
+        while first.get(reach).is_some_and(|&first| first <= slot) {
+            reach *= 2;
+        }
+        let known = &first[reach / 2..first.len().min(reach + 1)];
+        from + (reach / 2 + known.partition_point(|&first| first <= slot)) as u32 - 1
+    }
+
+    /// The name with its length.
+    pub(super) fn sized_name(&self, name: u32) -> Name<'_> {
+        Name::new(self.name(name))
+    }
+
     pub(super) fn kind(&self, slot: u32) -> SymbolKind {
         self.slots.traits[slot as usize].kind()
     }
@@ -158,8 +177,7 @@ impl Segment {
             (inner.parent != NO_PARENT).then(|| self.container(inner.parent))
         })
         .map_while(|inner| (inner.parent != NO_PARENT).then(|| self.name(self.name_of(inner.parent))));
-        let texts = types.chain(std::iter::once(self.package(container.file)));
-        texts.flat_map(|text| text.rsplit('.')).filter(|segment| !segment.is_empty())
+        types.chain(segments(self.package(container.file)))
     }
 
     /// Package and enclosing types of the symbol in `slot`, joined with dots; empty for modules.
@@ -190,7 +208,8 @@ impl Segment {
             + names.text.capacity()
             + of(&names.start)
             + of(&names.first_slot)
-            + of(&names.letters)
+            + of(&names.characters)
+            + of(&names.pairs)
             + of(&names.starting);
         let slots = of(&slots.container)
             + of(&slots.line)
@@ -232,4 +251,9 @@ fn partition(names: Range<u32>, before: impl Fn(u32) -> bool) -> u32 {
         }
     }
     start
+}
+
+/// The segments of a dotted package, innermost first.
+pub(super) fn segments(package: &str) -> impl Iterator<Item = &str> {
+    package.rsplit('.').filter(|segment| !segment.is_empty())
 }
