@@ -4,7 +4,7 @@ use std::cmp::Reverse;
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use super::pattern::{characters, folded, pairs, starting};
+use super::pattern::{characters, folded, pairs, starting, word_starts};
 use super::score::{Traits, is_aside};
 use super::segment::{Container, Files, Group, NO_PARENT, Names, Segment, Slots};
 use crate::Outline;
@@ -119,7 +119,9 @@ fn sort_names(rows: &mut [Row], texts: Vec<Box<str>>) -> Names {
         names.text.push_str(text);
         names.characters.push(characters(text.chars()));
         names.pairs.push(pairs(folded(text)));
-        names.starting.push(starting(text));
+        let starts = word_starts(text);
+        names.word_starts.push(starts);
+        names.starting.push(starting(text, starts));
         rank[name as usize] = at;
     }
     names.start.push(number(names.text.len()));
@@ -176,6 +178,7 @@ fn shrink(segment: &mut Segment) {
     names.start.shrink_to_fit();
     names.characters.shrink_to_fit();
     names.pairs.shrink_to_fit();
+    names.word_starts.shrink_to_fit();
     names.starting.shrink_to_fit();
     slots.containers.shrink_to_fit();
 }

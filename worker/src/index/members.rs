@@ -5,6 +5,7 @@
 
 use super::layer::Layer;
 use super::query::Matcher;
+use super::score;
 use super::segment::{NO_PARENT, Segment, segments};
 use super::top::{Candidate, Top};
 
@@ -18,15 +19,16 @@ pub(super) fn search<'a>(layer: &'a Layer, matcher: &Matcher, top: &mut Top<'a>)
             Some((name, part)) if segment.slots_of(name).contains(&slot) => (name, part),
             _ => {
                 let name = segment.name_at(last.map_or(0, |(name, _)| name), slot);
-                (name, matcher.name_part(segment.sized_name(name)))
+                (name, matcher.name_part(segment.known_name(name)))
             }
         };
         last = Some((name, part));
-        let Some(part) = part else { continue };
         let traits = segment.slots.traits[slot as usize];
+        let in_full = containers.matches[segment.slots.container[slot as usize] as usize];
+        let (Some(part), Some(in_full)) = (part, in_full) else { continue };
         if matcher.kinds.contains(traits.kind()) {
-            let full = containers.part(segment.slots.container[slot as usize]).unwrap_or(0);
-            let (score, file) = (part | full | traits.part(), segment.container(slot).file);
+            let score = part | score::qualified_part(in_full) | traits.part();
+            let file = segment.container(slot).file;
             top.offer(Candidate { score, segment, file, name, slot });
         }
     }
@@ -34,19 +36,16 @@ pub(super) fn search<'a>(layer: &'a Layer, matcher: &Matcher, top: &mut Top<'a>)
 
 /// The containers of a segment that the qualifiers match.
 struct Containers {
-    /// By container: [`NO_MATCH`], or its share of the score.
-    parts: Vec<u32>,
+    /// By container: whether it matches, and if so whether in full.
+    matches: Vec<Option<bool>>,
     /// The files of those that match, each once.
     files: Vec<u32>,
 }
 
-/// No share of a score: those leave all bits but one clear.
-const NO_MATCH: u32 = u32::MAX;
-
 impl Containers {
     fn matching(segment: &Segment, matcher: &Matcher) -> Self {
         let all = &segment.slots.containers;
-        let mut found = Self { parts: vec![NO_MATCH; all.len()], files: Vec::new() };
+        let mut found = Self { matches: vec![None; all.len()], files: Vec::new() };
         let Some(innermost) = matcher.qualifiers.last() else { return found };
         for group in &segment.names.groups {
             let names = segment.names.starting_with(group, &innermost.folded);
@@ -54,29 +53,21 @@ impl Containers {
             let start = all.partition_point(|container| container.parent < first);
             let members = all[start..].iter().take_while(|container| container.parent < end);
             for (at, container) in (start..).zip(members) {
-                if let Some(part) = matcher.qualify(segment.container_segments(*container)) {
-                    found.parts[at] = part;
-                    found.files.push(container.file);
-                }
+                found.matches[at] = matcher.qualify(segment.container_segments(*container));
             }
         }
-        let of_package = |package: &str| matcher.qualify(segments(package)).unwrap_or(NO_MATCH);
-        let packages: Vec<u32> = segment.files.packages.iter().map(|package| of_package(package)).collect();
+        let packages = segment.files.packages.iter();
+        let packages: Vec<Option<bool>> =
+            packages.map(|package| matcher.qualify(segments(package))).collect();
         let start = all.partition_point(|container| container.parent < NO_PARENT);
-        for (part, container) in found.parts[start..].iter_mut().zip(&all[start..]) {
-            *part = packages[segment.files.package[container.file as usize] as usize];
-            if *part != NO_MATCH {
-                found.files.push(container.file);
-            }
+        for (found, container) in found.matches[start..].iter_mut().zip(&all[start..]) {
+            *found = packages[segment.files.package[container.file as usize] as usize];
         }
+        let matching = found.matches.iter().zip(all).filter(|(found, _)| found.is_some());
+        found.files = matching.map(|(_, container)| container.file).collect();
         found.files.sort_unstable();
         found.files.dedup();
         found
-    }
-
-    /// The container's share of the score if it matches.
-    fn part(&self, container: u32) -> Option<u32> {
-        Some(self.parts[container as usize]).filter(|&part| part != NO_MATCH)
     }
 
     /// The slots that have one of the containers, in ascending order. The set is one bit a symbol.
@@ -85,7 +76,7 @@ impl Containers {
         let mut set = vec![0_u64; segment.symbol_count().div_ceil(64)];
         for &file in self.files.iter().filter(|&&file| layer.is_live(file)) {
             for &slot in segment.source_order(file) {
-                let is_member = self.part(segment.slots.container[slot as usize]).is_some();
+                let is_member = self.matches[segment.slots.container[slot as usize] as usize].is_some();
                 set[slot as usize / 64] |= u64::from(is_member) << (slot % 64);
             }
         }

@@ -9,6 +9,9 @@ use super::score::{
 /// The longest pattern that may abbreviate: its characters fit the bits of one word.
 const MAX_ABBREVIATION: usize = 64;
 
+/// How many characters of a name may start words, for the same reason.
+const MAX_WORD_START: usize = 64;
+
 /// The first character of the lower-case mapping.
 pub(super) fn fold(c: char) -> char {
     if c.is_ascii() { c.to_ascii_lowercase() } else { c.to_lowercase().next().unwrap_or(c) }
@@ -19,16 +22,19 @@ pub(super) fn folded(text: &str) -> impl Iterator<Item = char> {
     text.chars().map(fold)
 }
 
-/// A name and its length in characters.
+/// A name and what is known about it before it is read.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Name<'a> {
     pub(super) text: &'a str,
+    /// The length in characters.
     pub(super) chars: usize,
+    /// Bit *i*: the character *i* starts a word.
+    pub(super) starts: u64,
 }
 
 impl<'a> Name<'a> {
     pub(super) fn new(text: &'a str) -> Self {
-        Self { text, chars: text.chars().count() }
+        Self { text, chars: text.chars().count(), starts: word_starts(text) }
     }
 
     fn is_ascii(self) -> bool {
@@ -88,9 +94,9 @@ impl Pattern {
             return self.holds(SUBSTRING, name).then_some(SUBSTRING);
         }
         if name.is_ascii() {
-            climb(self.ascii_places(name, &self.fits), self.goal())
+            climb(self.ascii_places(name, &self.fits), name.starts, self.goal())
         } else {
-            climb(self.places(name, &self.fits), self.goal())
+            climb(self.places(name, &self.fits), name.starts, self.goal())
         }
     }
 
@@ -111,9 +117,9 @@ impl Pattern {
             return name.text.char_indices().any(|(at, _)| begins(&name.text[at..]));
         }
         if name.is_ascii() {
-            reaches(rung, self.ascii_places(name, places), self.goal())
+            reaches(rung, self.ascii_places(name, places), name.starts, self.goal())
         } else {
-            reaches(rung, self.places(name, places), self.goal())
+            reaches(rung, self.places(name, places), name.starts, self.goal())
         }
     }
 
@@ -122,14 +128,14 @@ impl Pattern {
         1 << (self.len() - 1)
     }
 
-    /// The characters of an ASCII name with their places in the pattern.
-    fn ascii_places(&self, name: Name<'_>, places: &Places) -> impl Iterator<Item = (char, u64)> {
-        name.text.bytes().map(|b| (char::from(b), places.ascii[usize::from(b & 0x7F)]))
+    /// For each character of an ASCII name its places in the pattern.
+    fn ascii_places(&self, name: Name<'_>, places: &Places) -> impl Iterator<Item = u64> {
+        name.text.bytes().map(|b| places.ascii[usize::from(b & 0x7F)])
     }
 
-    /// The characters of any name with their places in the pattern.
-    fn places(&self, name: Name<'_>, places: &Places) -> impl Iterator<Item = (char, u64)> {
-        name.text.chars().map(|c| (c, places.of(&self.chars, c)))
+    /// For each character of any name its places in the pattern.
+    fn places(&self, name: Name<'_>, places: &Places) -> impl Iterator<Item = u64> {
+        name.text.chars().map(|c| places.of(&self.chars, c))
     }
 
     /// Whether the pattern fits the beginning of `segment`, and if so whether it fits all of it.
@@ -171,16 +177,16 @@ impl Places {
     }
 }
 
-/// Whether a pattern holds on `rung`, one of humps, substring or subsequence. Each character of the name comes with
-/// its places in the pattern; `goal` is the bit of the last place.
-fn reaches(rung: Rung, name: impl Iterator<Item = (char, u64)>, goal: u64) -> bool {
+/// Whether a pattern holds on `rung`, one of humps, substring or subsequence. `name` has for each character its places
+/// in the pattern; `goal` is the bit of the last place.
+fn reaches(rung: Rung, name: impl Iterator<Item = u64>, starts: u64, goal: u64) -> bool {
     match rung {
-        SUBSTRING => occurs(name.map(|(_, places)| places), goal),
-        SUBSEQUENCE => is_subsequence(name.map(|(_, places)| places), goal),
+        SUBSTRING => occurs(name, goal),
+        SUBSEQUENCE => is_subsequence(name, goal),
         _ => {
             let anchored = matches!(rung, ANCHORED_UNBROKEN | ANCHORED);
             let unbroken = matches!(rung, ANCHORED_UNBROKEN | UNBROKEN);
-            begins_words(words(name), goal, anchored, unbroken)
+            begins_words(name, starts, goal, anchored, unbroken)
         }
     }
 }
@@ -204,16 +210,21 @@ fn is_subsequence(mut name: impl Iterator<Item = u64>, goal: u64) -> bool {
 }
 
 /// Whether the pattern can be cut into pieces that begin words.
-fn begins_words(name: impl Iterator<Item = (u64, bool)>, goal: u64, anchored: bool, unbroken: bool) -> bool {
+fn begins_words(
+    mut name: impl Iterator<Item = u64>,
+    mut starts: u64,
+    goal: u64,
+    anchored: bool,
+    unbroken: bool,
+) -> bool {
     let mut humps = Humps::default();
     let mut first = 1;
-    for (places, starts) in name {
-        if humps.step(places, starts, first, unbroken) & goal != 0 {
-            return true;
-        }
+    name.any(|places| {
+        let run = humps.step(places, starts, first, unbroken);
+        starts >>= 1;
         first = u64::from(!anchored);
-    }
-    false
+        run & goal != 0
+    })
 }
 
 /// All ways to cut the pattern that are still open.
@@ -226,10 +237,11 @@ struct Humps {
 }
 
 impl Humps {
-    /// Takes in one character; `first` is 1 if the pattern's first piece may begin here. Returns the new `run`.
+    /// Takes in one character, which starts a word if bit 0 of `starts` is set; `first` is 1 if the pattern's first
+    /// piece may begin here. Returns the new `run`.
     #[inline]
-    fn step(&mut self, places: u64, starts: bool, first: u64, unbroken: bool) -> u64 {
-        let in_word = if starts { 0 } else { u64::MAX };
+    fn step(&mut self, places: u64, starts: u64, first: u64, unbroken: bool) -> u64 {
+        let in_word = (starts & 1).wrapping_sub(1);
         self.run = (self.run << 1 & in_word | (self.reached << 1 | first) & !in_word) & places;
         let kept = if unbroken { self.reached & in_word } else { self.reached };
         self.reached = kept | self.run;
@@ -238,17 +250,17 @@ impl Humps {
 }
 
 /// The highest rung below a prefix on which the pattern holds, found in one go over the name.
-fn climb(name: impl Iterator<Item = (char, u64)>, goal: u64) -> Option<Rung> {
+fn climb(name: impl Iterator<Item = u64>, mut starts: u64, goal: u64) -> Option<Rung> {
     let mut humps = [const { Humps { run: 0, reached: 0 } }; 4];
     let mut ended = [0; 4];
     let (mut first, mut run, mut occurred, mut subsequence) = (1, 0, 0, 0);
-    for (places, starts) in words(name) {
+    for places in name {
         for (rung, humps) in humps.iter_mut().enumerate() {
             // In the order of the rungs: plain, unbroken, anchored, both.
             let first = if rung & 2 == 0 { 1 } else { first };
             ended[rung] |= humps.step(places, starts, first, rung & 1 != 0);
         }
-        first = 0;
+        (first, starts) = (0, starts >> 1);
         run = (run << 1 | 1) & places;
         occurred |= run;
         subsequence |= (subsequence << 1 | 1) & places;
@@ -274,27 +286,12 @@ enum Class {
 }
 
 impl Class {
-    const ASCII: [Self; 128] = {
-        let mut classes = [Self::Other; 128];
-        let mut byte = 0;
-        while byte < 128 {
-            classes[byte as usize] = match byte {
-                b'_' | b'$' | b'.' => Self::Separator,
-                b'0'..=b'9' => Self::Digit,
-                b'A'..=b'Z' => Self::Upper,
-                _ => Self::Other,
-            };
-            byte += 1;
-        }
-        classes
-    };
-
-    #[inline]
     fn of(c: char) -> Self {
-        match Self::ASCII.get(c as usize) {
-            Some(&class) => class,
-            None if fold(c) != c => Self::Upper,
-            None => Self::Other,
+        match c {
+            '_' | '$' | '.' => Self::Separator,
+            '0'..='9' => Self::Digit,
+            c if fold(c) != c => Self::Upper,
+            _ => Self::Other,
         }
     }
 }
@@ -312,14 +309,14 @@ fn starts_word(before: Option<Class>, this: Class, after: Option<Class>) -> bool
     }
 }
 
-/// Replaces each character of a name by whether it starts a word.
-fn words<T>(name: impl Iterator<Item = (char, T)>) -> impl Iterator<Item = (T, bool)> {
-    let mut name = name.map(|(c, rest)| (Class::of(c), rest)).peekable();
+/// Which characters of a name start words: bit *i* for the character *i*, of the first 64.
+pub(super) fn word_starts(name: &str) -> u64 {
+    let mut classes = name.chars().map(Class::of).take(MAX_WORD_START + 1).peekable();
     let mut before = None;
-    std::iter::from_fn(move || {
-        let (this, rest) = name.next()?;
-        let starts = starts_word(before.replace(this), this, name.peek().map(|&(after, _)| after));
-        Some((rest, starts))
+    (0..MAX_WORD_START).fold(0, |set, at| {
+        let Some(this) = classes.next() else { return set };
+        let starts = starts_word(before.replace(this), this, classes.peek().copied());
+        set | u64::from(starts) << at
     })
 }
 
@@ -357,9 +354,9 @@ pub(super) fn pairs(folded: impl Iterator<Item = char>) -> u64 {
 }
 
 /// The bits of the characters that start words.
-pub(super) fn starting(name: &str) -> u32 {
-    let letters = words(name.chars().map(|c| (c, letter(fold(c)))));
-    letters.fold(0, |set, (bit, starts)| set | if starts { bit } else { 0 })
+pub(super) fn starting(name: &str, starts: u64) -> u32 {
+    let first = folded(name).take(MAX_WORD_START).enumerate().filter(|(at, _)| starts >> at & 1 != 0);
+    first.fold(0, |set, (_, c)| set | letter(c))
 }
 
 #[cfg(test)]
@@ -393,8 +390,8 @@ mod tests {
         ] {
             let name: String = expected.split(' ').collect();
             let mut split = String::new();
-            for (c, starts) in words(name.chars().map(|c| (c, c))) {
-                if starts && !split.is_empty() {
+            for (at, c) in name.chars().enumerate() {
+                if word_starts(&name) >> at & 1 != 0 && !split.is_empty() {
                     split.push(' ');
                 }
                 split.push(c);
@@ -430,6 +427,7 @@ mod tests {
         assert_eq!(rung(&format!("Abc{}", "Ab".repeat(32))), None);
         let most = "Ab".repeat(32);
         assert_eq!(Pattern::new(&most).rank(Name::new(&format!("xyz{most}"))), Some((UNBROKEN, true)));
-        assert_eq!(Pattern::new(&most).rank(Name::new(&"Abc".repeat(32))), Some((ANCHORED_UNBROKEN, true)));
+        let (words, pieces) = ("Abc".repeat(21), "Ab".repeat(21));
+        assert_eq!(Pattern::new(&pieces).rank(Name::new(&words)), Some((ANCHORED_UNBROKEN, true)));
     }
 }

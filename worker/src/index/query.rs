@@ -4,7 +4,7 @@ use nova_proto_core::messages::SymbolKind;
 
 use super::KindSet;
 use super::pattern::{Name, Pattern};
-use super::score::{self, EMPTY, QUALIFIED_IN_FULL, Traits};
+use super::score::{self, Traits};
 
 /// What is sought: part of a name, perhaps qualified by its container, among some kinds of symbols.
 ///
@@ -53,16 +53,16 @@ impl Query {
         }
         let text: String = text.chars().filter(|c| !c.is_whitespace()).collect();
         let (qualifiers, name) = text.rsplit_once(['.', '#']).unwrap_or(("", &text));
-        let qualifiers: Vec<Pattern> =
-            qualifiers.split(['.', '#']).filter(|part| !part.is_empty()).map(Pattern::new).collect();
-        let mut matchers = Vec::new();
-        if !qualifiers.is_empty() {
-            let modules =
-                KindSet::from_iter([SymbolKind::Module].into_iter().filter(|&kind| kinds.contains(kind)));
-            matchers.push(Matcher { pattern: Pattern::new(&text), qualifiers: Vec::new(), kinds: modules });
+        let qualifiers = qualifiers.split(['.', '#']).filter(|part| !part.is_empty());
+        let qualifiers: Vec<Pattern> = qualifiers.map(Pattern::new).collect();
+        let named = Matcher { pattern: Pattern::new(name), qualifiers, kinds };
+        if named.qualifiers.is_empty() {
+            return Ok(Self { matchers: vec![named] });
         }
-        let others = if qualifiers.is_empty() { kinds } else { kinds.without(SymbolKind::Module) };
-        matchers.push(Matcher { pattern: Pattern::new(name), qualifiers, kinds: others });
+        let modules = kinds.iter().filter(|&kind| kind == SymbolKind::Module).collect();
+        let module = Matcher { pattern: Pattern::new(&text), qualifiers: Vec::new(), kinds: modules };
+        let others = kinds.without(SymbolKind::Module);
+        let matchers = vec![module, Matcher { kinds: others, ..named }];
         Ok(Self { matchers })
     }
 
@@ -82,7 +82,8 @@ impl Query {
         let matcher = self.matchers.iter().find(|matcher| matcher.kinds.contains(kind))?;
         let segments = container.rsplit('.').filter(|segment| !segment.is_empty());
         let traits = Traits::new(kind, top_level, score::is_aside(path));
-        Some(matcher.name_part(Name::new(name))? | matcher.qualify(segments)? | traits.part())
+        let qualified = score::qualified_part(matcher.qualify(segments)?);
+        Some(matcher.name_part(Name::new(name))? | qualified | traits.part())
     }
 
     pub(super) fn matchers(&self) -> &[Matcher] {
@@ -97,17 +98,16 @@ impl Matcher {
             return Some(0);
         }
         let (rung, same_case) = self.pattern.rank(name)?;
-        debug_assert_ne!(rung, EMPTY);
         Some(score::name_part(rung, same_case, name.chars - self.pattern.len()))
     }
 
-    /// The share of the score that the container decides, given its segments from the innermost one on, or `None`
-    /// if the qualifiers do not match it.
-    pub(super) fn qualify<'a>(&self, mut segments: impl Iterator<Item = &'a str>) -> Option<u32> {
+    /// Whether the qualifiers match a container, given its segments from the innermost one on, and if so whether there
+    /// are any and each is as long as its segment.
+    pub(super) fn qualify<'a>(&self, mut segments: impl Iterator<Item = &'a str>) -> Option<bool> {
         let mut in_full = !self.qualifiers.is_empty();
         for qualifier in self.qualifiers.iter().rev() {
             in_full &= qualifier.qualifies(segments.next()?)?;
         }
-        Some(if in_full { QUALIFIED_IN_FULL } else { 0 })
+        Some(in_full)
     }
 }

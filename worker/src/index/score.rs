@@ -30,7 +30,7 @@
 //! * is upper and follows a character that is not upper, or
 //! * is upper, follows an upper one, and is followed by an other one.
 //!
-//! It extends to the start of the next word. So `XMLParser` is `XML Parser`, `UTF8Reader2` is `UTF 8 Reader 2`
+//! It extends to the start of the next word. No word starts after the 64th character of a name. So `XMLParser` is `XML Parser`, `UTF8Reader2` is `UTF 8 Reader 2`
 //! and `MAX_VALUE` is `MAX_ VALUE`.
 //!
 //! # Rungs
@@ -97,8 +97,7 @@ pub(super) const SUBSEQUENCE: Rung = 1;
 pub(super) const EMPTY: Rung = 0;
 
 const RUNG_SHIFT: u32 = 28;
-/// Set if every qualifier names its segment of the container in full.
-pub(super) const QUALIFIED_IN_FULL: u32 = 1 << 27;
+const QUALIFIED_SHIFT: u32 = 27;
 const WEIGHT_SHIFT: u32 = 24;
 const CASE_SHIFT: u32 = 23;
 const PRODUCT_CODE: u32 = 1 << 22;
@@ -110,6 +109,12 @@ pub(super) fn name_part(rung: Rung, same_case: bool, surplus: usize) -> u32 {
     let closeness = MAX_SURPLUS - surplus.min(MAX_SURPLUS);
     // Bounded by 16 bits in the line above.
     rung << RUNG_SHIFT | u32::from(same_case) << CASE_SHIFT | closeness as u32
+}
+
+/// The share of the score that the container decides; `in_full` is whether there are qualifiers and each is as long as
+/// its segment.
+pub(super) fn qualified_part(in_full: bool) -> u32 {
+    u32::from(in_full) << QUALIFIED_SHIFT
 }
 
 /// The highest score that any symbol of at most `weight` can have on `rung` with at least `surplus` and without

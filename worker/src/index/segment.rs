@@ -50,6 +50,8 @@ pub(super) struct Names {
     pub(super) characters: Vec<u64>,
     /// By name: the signature of the pairs of its characters.
     pub(super) pairs: Vec<u64>,
+    /// By name: which of its characters start words.
+    pub(super) word_starts: Vec<u64>,
     /// By name: the signature of the characters that start its words.
     pub(super) starting: Vec<u32>,
 }
@@ -154,9 +156,10 @@ impl Segment {
         from + (reach / 2 + known.partition_point(|&first| first <= slot)) as u32 - 1
     }
 
-    /// The name with its length.
-    pub(super) fn sized_name(&self, name: u32) -> Name<'_> {
-        Name::new(self.name(name))
+    /// The name with what is known about it.
+    pub(super) fn known_name(&self, name: u32) -> Name<'_> {
+        let text = self.name(name);
+        Name { text, chars: text.chars().count(), starts: self.names.word_starts[name as usize] }
     }
 
     pub(super) fn kind(&self, slot: u32) -> SymbolKind {
@@ -210,6 +213,7 @@ impl Segment {
             + of(&names.first_slot)
             + of(&names.characters)
             + of(&names.pairs)
+            + of(&names.word_starts)
             + of(&names.starting);
         let slots = of(&slots.container)
             + of(&slots.line)
@@ -226,9 +230,9 @@ impl Names {
         &self.text[start[0] as usize..start[1] as usize]
     }
 
-    /// The name with its length, which is that of its group.
+    /// The name with what is known about it; the length is that of its group.
     pub(super) fn in_group(&self, group: &Group, name: u32) -> Name<'_> {
-        Name { text: self.get(name), chars: group.chars as usize }
+        Name { text: self.get(name), chars: group.chars as usize, starts: self.word_starts[name as usize] }
     }
 
     /// The names of `group` whose first folded characters are `start`.
