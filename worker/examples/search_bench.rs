@@ -8,7 +8,7 @@
 //! `ctags -x --sort=no -R --languages=Java --_xformat='%{input}<TAB>%{line}<TAB>%{kind}<TAB>%{name}<TAB>%{scope}'`.
 //! If it has fewer than `COUNT` symbols (540,000 by default), its files are repeated under other directories, with
 //! two names in five altered, which keeps the share of distinct names of a real source tree. The environment variable
-//! `EACH` asks for a line for each query.
+//! `EACH` asks for a line for each query, with its best hits.
 
 use std::collections::{BTreeMap, HashMap};
 use std::hint::black_box;
@@ -82,12 +82,15 @@ fn report(label: &str, snapshot: &Snapshot, floor: &Floor) {
         let mut times = Vec::new();
         for text in texts {
             let query = Query::parse(text, KindSet::ALL).expect("the queries are short");
-            black_box(snapshot.search(&query, LIMIT));
+            let found = snapshot.search(&query, LIMIT);
             let each = times_of(|| drop(black_box(snapshot.search(&query, LIMIT)))).map(|time| (time, *text));
             let mut each: Vec<_> = each.collect();
             if env::var_os("EACH").is_some() {
                 each.sort_unstable();
-                println!("    {text:<30} {:>10.1?} {:>10.1?}", percentile(&each, 50), percentile(&each, 99));
+                let best: Vec<_> =
+                    found.hits.iter().take(6).map(|hit| format!("{}.{}", hit.container, hit.name)).collect();
+                let (p50, p99) = (percentile(&each, 50), percentile(&each, 99));
+                println!("    {text:<30} {p50:>10.1?} {p99:>10.1?}  {}", best.join(" "));
             }
             times.append(&mut each);
         }

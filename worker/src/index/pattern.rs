@@ -3,7 +3,7 @@
 use std::fmt;
 
 use super::score::{
-    ANCHORED, ANCHORED_UNBROKEN, EXACT, HUMPS, PREFIX, Rung, SUBSEQUENCE, SUBSTRING, UNBROKEN,
+    ANCHORED, ANCHORED_UNBROKEN, EXACT, HUMPS, INITIALS, PREFIX, Rung, SUBSEQUENCE, SUBSTRING, UNBROKEN,
 };
 
 /// The longest pattern that may abbreviate: its characters fit the bits of one word.
@@ -46,6 +46,8 @@ impl<'a> Name<'a> {
 #[derive(Clone)]
 pub(super) struct Pattern {
     chars: Vec<char>,
+    /// Whether the pattern may stand for the first letters of a name's words: it is all in upper case.
+    pub(super) are_initials: bool,
     /// The pattern as it sorts among names.
     pub(super) folded: Vec<char>,
     /// The bits that the signature of a name must have for the pattern to match at all.
@@ -61,6 +63,8 @@ impl Pattern {
         let chars: Vec<char> = text.chars().collect();
         let folded: Vec<char> = chars.iter().copied().map(fold).collect();
         Self {
+            are_initials: (2..=MAX_ABBREVIATION).contains(&chars.len())
+                && chars.iter().all(|&c| fold(c) != c),
             characters: characters(chars.iter().copied()),
             pairs: pairs(folded.iter().copied()),
             fits: Places::new(&chars, fits),
@@ -87,8 +91,15 @@ impl Pattern {
     }
 
     fn rung(&self, name: Name<'_>) -> Option<Rung> {
-        if self.holds(PREFIX, name) {
-            return Some(if name.chars == self.len() { EXACT } else { PREFIX });
+        let begins = self.holds(PREFIX, name);
+        if begins && name.chars == self.len() {
+            return Some(EXACT);
+        }
+        if self.holds(INITIALS, name) {
+            return Some(INITIALS);
+        }
+        if begins {
+            return Some(PREFIX);
         }
         if !self.abbreviates() {
             return self.holds(SUBSTRING, name).then_some(SUBSTRING);
@@ -110,8 +121,10 @@ impl Pattern {
             let mut rest = text.chars();
             self.chars.iter().all(|&q| rest.next().is_some_and(|n| (places.matches)(q, n)))
         };
-        if rung >= PREFIX {
-            return begins(name.text);
+        match rung {
+            EXACT | PREFIX => return begins(name.text),
+            INITIALS => return self.are_initials && self.fits_word_starts(name),
+            _ => {}
         }
         if !self.abbreviates() {
             return name.text.char_indices().any(|(at, _)| begins(&name.text[at..]));
@@ -121,6 +134,15 @@ impl Pattern {
         } else {
             reaches(rung, self.places(name, places), name.starts, self.goal())
         }
+    }
+
+    /// Whether the characters of the pattern are those that start the words of a name, the first of which must be at
+    /// its beginning.
+    fn fits_word_starts(&self, name: Name<'_>) -> bool {
+        let starting = |&(at, _): &(usize, char)| at < MAX_WORD_START && name.starts >> at & 1 != 0;
+        name.starts & 1 != 0
+            && name.starts.count_ones() as usize == self.len()
+            && name.text.chars().enumerate().filter(starting).map(|(_, c)| c).eq(self.chars.iter().copied())
     }
 
     /// The bit of the pattern's last place.
@@ -270,8 +292,8 @@ fn climb(name: impl Iterator<Item = u64>, mut starts: u64, goal: u64) -> Option<
         (both, ANCHORED_UNBROKEN),
         (anchored, ANCHORED),
         (unbroken, UNBROKEN),
-        (plain, HUMPS),
         (occurred, SUBSTRING),
+        (plain, HUMPS),
         (subsequence, SUBSEQUENCE),
     ];
     conditions.into_iter().find(|(ended, _)| ended & goal != 0).map(|(_, rung)| rung)
@@ -406,7 +428,10 @@ mod tests {
         assert_eq!(rung("HashMap", "HashMap"), Some((EXACT, true)));
         assert_eq!(rung("hashmap", "HashMap"), Some((EXACT, false)));
         assert_eq!(rung("hash", "HashMap"), Some((PREFIX, false)));
-        assert_eq!(rung("CHM", "ConcurrentHashMap"), Some((ANCHORED_UNBROKEN, true)));
+        assert_eq!(rung("CHM", "ConcurrentHashMap"), Some((INITIALS, true)));
+        assert_eq!(rung("CHM", "CHMap"), Some((PREFIX, true)));
+        assert_eq!(rung("CH", "ConcurrentHashMap"), Some((ANCHORED_UNBROKEN, true)));
+        assert_eq!(rung("chm", "ConcurrentHashMap"), Some((ANCHORED_UNBROKEN, false)));
         assert_eq!(rung("coma", "ConcurrentHashMap"), Some((ANCHORED, false)));
         assert_eq!(rung("HashM", "ConcurrentHashMap"), Some((UNBROKEN, true)));
         assert_eq!(rung("CM", "MyConcurrentHashMap"), Some((HUMPS, true)));

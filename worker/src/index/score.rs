@@ -38,21 +38,26 @@
 //! A match stands on the highest rung whose condition holds. *Humps* means: the pattern can be cut into non-empty
 //! pieces such that each fits the beginning of a word, the words being in order and no word being used twice. It is
 //! *anchored* if the first piece begins at the first character of the name, *unbroken* if the words follow each
-//! other without one in between.
+//! other without one in between. *Initials* means: the pattern has at least two characters, all of them upper, and
+//! they equal the first characters of all words of the name, the first word starting at its first character.
 //!
 //! | rung | condition |
 //! |---|---|
-//! | 8 | exact: the pattern fits the whole name |
+//! | 9 | exact: the pattern fits the whole name |
+//! | 8 | initials |
 //! | 7 | prefix: the pattern fits the beginning of the name |
 //! | 6 | humps, anchored and unbroken |
 //! | 5 | humps, anchored |
-//! | 4 | humps, unbroken |
-//! | 3 | humps |
-//! | 2 | substring: the pattern fits consecutive characters of the name |
+//! | 4 | humps, unbroken; so also what occurs at the start of a word |
+//! | 3 | substring: the pattern fits consecutive characters of the name |
+//! | 2 | humps |
 //! | 1 | subsequence: the pattern fits characters of the name in order |
 //! | 0 | the pattern is empty (and fits every name) |
 //!
-//! A pattern of more than 64 characters abbreviates nothing: it reaches rungs 8, 7 and 2 only.
+//! Who types `CHM` in upper case means `ConcurrentHashMap` rather than a name that happens to begin so; and letters
+//! in a row are better evidence than pieces scattered over inner words.
+//!
+//! A pattern of more than 64 characters abbreviates nothing: it reaches rungs 9, 7 and 3 only.
 //!
 //! # Layout
 //!
@@ -63,9 +68,12 @@
 //! | 28–31 | the rung |
 //! | 27 | 1 if there are qualifiers and each is as long as its segment of the container |
 //! | 24–26 | the weight of the kind, see below |
-//! | 23 | case: 1 if the condition of the rung holds as well with *equals* in place of *fits*; 0 on rung 0 |
-//! | 22 | 0 if a directory of the path is one of tests or of generated code, see below; else 1 |
-//! | 0–15 | 65,535 − (characters of the name − characters of the pattern), at least 0; 0 on rung 0 |
+//! | 23 | 0 if a directory of the path is one of tests or of generated code, see below; else 1 |
+//! | 1–16 | closeness: 65,535 − (characters of the name − characters of the pattern), at least 0; 0 on rung 0 |
+//! | 0 | case: 1 if the condition of the rung holds as well with *equals* in place of *fits*; 0 on rung 0 |
+//!
+//! The case of letters decides last, as a query in lower case says nothing about it, and between names that differ in
+//! nothing else.
 //!
 //! | weight | kinds |
 //! |---|---|
@@ -86,21 +94,22 @@ use nova_proto_core::messages::SymbolKind;
 /// Where in the ladder of match qualities a name stands; the numbers are those of the module's documentation.
 pub(super) type Rung = u32;
 
-pub(super) const EXACT: Rung = 8;
+pub(super) const EXACT: Rung = 9;
+pub(super) const INITIALS: Rung = 8;
 pub(super) const PREFIX: Rung = 7;
 pub(super) const ANCHORED_UNBROKEN: Rung = 6;
 pub(super) const ANCHORED: Rung = 5;
 pub(super) const UNBROKEN: Rung = 4;
-pub(super) const HUMPS: Rung = 3;
-pub(super) const SUBSTRING: Rung = 2;
+pub(super) const SUBSTRING: Rung = 3;
+pub(super) const HUMPS: Rung = 2;
 pub(super) const SUBSEQUENCE: Rung = 1;
 pub(super) const EMPTY: Rung = 0;
 
 const RUNG_SHIFT: u32 = 28;
 const QUALIFIED_SHIFT: u32 = 27;
 const WEIGHT_SHIFT: u32 = 24;
-const CASE_SHIFT: u32 = 23;
-const PRODUCT_CODE: u32 = 1 << 22;
+const PRODUCT_CODE: u32 = 1 << 23;
+const CLOSENESS_SHIFT: u32 = 1;
 const MAX_SURPLUS: usize = 0xFFFF;
 
 /// The share of the score that the name alone decides; `surplus` is how many characters the name has more than the
@@ -108,7 +117,7 @@ const MAX_SURPLUS: usize = 0xFFFF;
 pub(super) fn name_part(rung: Rung, same_case: bool, surplus: usize) -> u32 {
     let closeness = MAX_SURPLUS - surplus.min(MAX_SURPLUS);
     // Bounded by 16 bits in the line above.
-    rung << RUNG_SHIFT | u32::from(same_case) << CASE_SHIFT | closeness as u32
+    rung << RUNG_SHIFT | (closeness as u32) << CLOSENESS_SHIFT | u32::from(same_case)
 }
 
 /// The share of the score that the container decides; `in_full` is whether there are qualifiers and each is as long as

@@ -14,7 +14,8 @@ use super::members;
 use super::pattern::letter;
 use super::query::Matcher;
 use super::score::{
-    self, ANCHORED, ANCHORED_UNBROKEN, EMPTY, EXACT, HUMPS, PREFIX, Rung, SUBSEQUENCE, SUBSTRING, UNBROKEN,
+    self, ANCHORED, ANCHORED_UNBROKEN, EMPTY, EXACT, HUMPS, INITIALS, PREFIX, Rung, SUBSEQUENCE, SUBSTRING,
+    UNBROKEN,
 };
 use super::segment::Group;
 use super::top::{Candidate, Top};
@@ -70,19 +71,24 @@ enum Select {
 impl Pass {
     /// The passes for a pattern, best rungs first.
     fn of(matcher: &Matcher) -> impl Iterator<Item = Self> {
-        const ALL: [Pass; 7] = [
+        const ALL: [Pass; 9] = [
             Pass { names: Select::All, rungs: (EMPTY, EMPTY) },
             Pass { names: Select::Whole, rungs: (EXACT, EXACT) },
+            Pass { names: Select::FirstCharacter, rungs: (INITIALS, INITIALS) },
             Pass { names: Select::Beginning, rungs: (PREFIX, PREFIX) },
             Pass { names: Select::FirstCharacter, rungs: (ANCHORED_UNBROKEN, ANCHORED) },
-            Pass { names: Select::FirstLetter, rungs: (UNBROKEN, HUMPS) },
+            Pass { names: Select::FirstLetter, rungs: (UNBROKEN, UNBROKEN) },
             Pass { names: Select::Pairs, rungs: (SUBSTRING, SUBSTRING) },
+            Pass { names: Select::FirstLetter, rungs: (HUMPS, HUMPS) },
             Pass { names: Select::Letters, rungs: (SUBSEQUENCE, SUBSEQUENCE) },
         ];
-        let (empty, abbreviates) = (matcher.pattern.len() == 0, matcher.pattern.abbreviates());
+        let pattern = &matcher.pattern;
+        let (empty, abbreviates) = (pattern.len() == 0, pattern.abbreviates());
+        let are_initials = pattern.are_initials;
         ALL.into_iter().filter(move |pass| match pass.rungs.0 {
             EMPTY => empty,
             EXACT | PREFIX | SUBSTRING => !empty,
+            INITIALS => are_initials,
             _ => abbreviates,
         })
     }
