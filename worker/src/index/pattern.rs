@@ -1,0 +1,458 @@
+//! Matching one pattern against one name, and the signatures that rule most names out beforehand.
+
+use std::fmt;
+
+use super::score::{
+    ANCHORED, ANCHORED_UNBROKEN, EXACT, HUMPS, INITIALS, PREFIX, Rung, SUBSEQUENCE, SUBSTRING, UNBROKEN,
+};
+
+/// The longest pattern that may abbreviate: its characters fit the bits of one word.
+const MAX_ABBREVIATION: usize = 64;
+
+/// How many characters of a name may start words, for the same reason.
+const MAX_WORD_START: usize = 64;
+
+/// The first character of the lower-case mapping.
+pub(super) fn fold(c: char) -> char {
+    if c.is_ascii() { c.to_ascii_lowercase() } else { c.to_lowercase().next().unwrap_or(c) }
+}
+
+/// The folded characters of `text`.
+pub(super) fn folded(text: &str) -> impl Iterator<Item = char> {
+    text.chars().map(fold)
+}
+
+/// A name and what is known about it before it is read.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Name<'a> {
+    pub(super) text: &'a str,
+    /// The length in characters.
+    pub(super) chars: usize,
+    /// Bit *i*: the character *i* starts a word.
+    pub(super) starts: u64,
+}
+
+impl<'a> Name<'a> {
+    pub(super) fn new(text: &'a str) -> Self {
+        Self { text, chars: text.chars().count(), starts: word_starts(text) }
+    }
+
+    fn is_ascii(self) -> bool {
+        self.text.len() == self.chars
+    }
+}
+
+/// A compiled pattern.
+#[derive(Clone)]
+pub(super) struct Pattern {
+    chars: Vec<char>,
+    /// Whether the pattern may stand for the first letters of a name's words: it is all in upper case.
+    pub(super) are_initials: bool,
+    /// The pattern as it sorts among names.
+    pub(super) folded: Vec<char>,
+    /// The bits that the signature of a name must have for the pattern to match at all.
+    pub(super) characters: u64,
+    /// The bits that the signature of a name's pairs must have for the pattern to occur in it.
+    pub(super) pairs: u64,
+    fits: Places,
+    equals: Places,
+}
+
+impl Pattern {
+    pub(super) fn new(text: &str) -> Self {
+        let chars: Vec<char> = text.chars().collect();
+        let folded: Vec<char> = chars.iter().copied().map(fold).collect();
+        Self {
+            are_initials: (2..=MAX_ABBREVIATION).contains(&chars.len())
+                && chars.iter().all(|&c| fold(c) != c),
+            characters: characters(chars.iter().copied()),
+            pairs: pairs(folded.iter().copied()),
+            fits: Places::new(&chars, fits),
+            equals: Places::new(&chars, |q, n| q == n),
+            folded,
+            chars,
+        }
+    }
+
+    /// The length in characters.
+    pub(super) fn len(&self) -> usize {
+        self.chars.len()
+    }
+
+    /// Whether the pattern may abbreviate names, rather than only occur in them.
+    pub(super) fn abbreviates(&self) -> bool {
+        (1..=MAX_ABBREVIATION).contains(&self.len())
+    }
+
+    /// The rung of a name for this pattern, which must not be empty, and whether it matches in the same case.
+    pub(super) fn rank(&self, name: Name<'_>) -> Option<(Rung, bool)> {
+        let rung = self.rung(name)?;
+        Some((rung, self.holds_with(rung, name, &self.equals)))
+    }
+
+    fn rung(&self, name: Name<'_>) -> Option<Rung> {
+        let begins = self.holds(PREFIX, name);
+        if begins && name.chars == self.len() {
+            return Some(EXACT);
+        }
+        if self.holds(INITIALS, name) {
+            return Some(INITIALS);
+        }
+        if begins {
+            return Some(PREFIX);
+        }
+        if !self.abbreviates() {
+            return self.holds(SUBSTRING, name).then_some(SUBSTRING);
+        }
+        if name.is_ascii() {
+            climb(self.ascii_places(name, &self.fits), name.starts, self.goal())
+        } else {
+            climb(self.places(name, &self.fits), name.starts, self.goal())
+        }
+    }
+
+    /// Whether the condition of `rung` holds; that of a higher one may as well.
+    pub(super) fn holds(&self, rung: Rung, name: Name<'_>) -> bool {
+        self.holds_with(rung, name, &self.fits)
+    }
+
+    fn holds_with(&self, rung: Rung, name: Name<'_>, places: &Places) -> bool {
+        let begins = |text: &str| {
+            let mut rest = text.chars();
+            self.chars.iter().all(|&q| rest.next().is_some_and(|n| (places.matches)(q, n)))
+        };
+        match rung {
+            EXACT | PREFIX => return begins(name.text),
+            INITIALS => return self.are_initials && self.fits_word_starts(name),
+            _ => {}
+        }
+        if !self.abbreviates() {
+            return name.text.char_indices().any(|(at, _)| begins(&name.text[at..]));
+        }
+        if name.is_ascii() {
+            reaches(rung, self.ascii_places(name, places), name.starts, self.goal())
+        } else {
+            reaches(rung, self.places(name, places), name.starts, self.goal())
+        }
+    }
+
+    /// Whether the characters of the pattern are those that start the words of a name, the first of which must be at
+    /// its beginning.
+    fn fits_word_starts(&self, name: Name<'_>) -> bool {
+        let starting = |&(at, _): &(usize, char)| at < MAX_WORD_START && name.starts >> at & 1 != 0;
+        name.starts & 1 != 0
+            && name.starts.count_ones() as usize == self.len()
+            && name.text.chars().enumerate().filter(starting).map(|(_, c)| c).eq(self.chars.iter().copied())
+    }
+
+    /// The bit of the pattern's last place.
+    fn goal(&self) -> u64 {
+        1 << (self.len() - 1)
+    }
+
+    /// For each character of an ASCII name its places in the pattern.
+    fn ascii_places(&self, name: Name<'_>, places: &Places) -> impl Iterator<Item = u64> {
+        name.text.bytes().map(|b| places.ascii[usize::from(b & 0x7F)])
+    }
+
+    /// For each character of any name its places in the pattern.
+    fn places(&self, name: Name<'_>, places: &Places) -> impl Iterator<Item = u64> {
+        name.text.chars().map(|c| places.of(&self.chars, c))
+    }
+
+    /// Whether the pattern fits the beginning of `segment`, and if so whether it fits all of it.
+    pub(super) fn qualifies(&self, segment: &str) -> Option<bool> {
+        let mut rest = segment.chars();
+        self.chars.iter().all(|&q| rest.next().is_some_and(|n| fits(q, n))).then(|| rest.next().is_none())
+    }
+}
+
+impl fmt::Debug for Pattern {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Debug::fmt(&String::from_iter(&self.chars), f)
+    }
+}
+
+fn fits(q: char, n: char) -> bool {
+    q == n || q == fold(n)
+}
+
+/// Where in a pattern a character of a name may stand, as a set of bits: the tables of the automata below.
+#[derive(Clone)]
+struct Places {
+    ascii: Box<[u64; 128]>,
+    matches: fn(char, char) -> bool,
+}
+
+impl Places {
+    fn new(pattern: &[char], matches: fn(char, char) -> bool) -> Self {
+        let mut places = Self { ascii: Box::new([0; 128]), matches };
+        for byte in 0..128_u8 {
+            places.ascii[usize::from(byte)] = places.of(pattern, char::from(byte));
+        }
+        places
+    }
+
+    fn of(&self, pattern: &[char], c: char) -> u64 {
+        let places = pattern.iter().take(MAX_ABBREVIATION).enumerate();
+        places.fold(0, |set, (place, &q)| set | u64::from((self.matches)(q, c)) << place)
+    }
+}
+
+/// Whether a pattern holds on `rung`, one of humps, substring or subsequence. `name` has for each character its places
+/// in the pattern; `goal` is the bit of the last place.
+fn reaches(rung: Rung, name: impl Iterator<Item = u64>, starts: u64, goal: u64) -> bool {
+    match rung {
+        SUBSTRING => occurs(name, goal),
+        SUBSEQUENCE => is_subsequence(name, goal),
+        _ => {
+            let anchored = matches!(rung, ANCHORED_UNBROKEN | ANCHORED);
+            let unbroken = matches!(rung, ANCHORED_UNBROKEN | UNBROKEN);
+            begins_words(name, starts, goal, anchored, unbroken)
+        }
+    }
+}
+
+/// Bit *i* of `run` is set while the last *i* + 1 characters are the first of the pattern.
+fn occurs(mut name: impl Iterator<Item = u64>, goal: u64) -> bool {
+    let mut run = 0;
+    name.any(|places| {
+        run = (run << 1 | 1) & places;
+        run & goal != 0
+    })
+}
+
+/// Bit *i* of `reached` is set once the first *i* + 1 characters of the pattern were seen in order.
+fn is_subsequence(mut name: impl Iterator<Item = u64>, goal: u64) -> bool {
+    let mut reached = 0;
+    name.any(|places| {
+        reached |= (reached << 1 | 1) & places;
+        reached & goal != 0
+    })
+}
+
+/// Whether the pattern can be cut into pieces that begin words.
+fn begins_words(
+    mut name: impl Iterator<Item = u64>,
+    mut starts: u64,
+    goal: u64,
+    anchored: bool,
+    unbroken: bool,
+) -> bool {
+    let mut humps = Humps::default();
+    let mut first = 1;
+    name.any(|places| {
+        let run = humps.step(places, starts, first, unbroken);
+        starts >>= 1;
+        first = u64::from(!anchored);
+        run & goal != 0
+    })
+}
+
+/// All ways to cut the pattern that are still open.
+#[derive(Default)]
+struct Humps {
+    /// Bit *i*: a piece that ends with the pattern's character *i* fits its word from the start up to here.
+    run: u64,
+    /// Bit *i*: some such piece has ended before; if words must follow each other, in the current one.
+    reached: u64,
+}
+
+impl Humps {
+    /// Takes in one character, which starts a word if bit 0 of `starts` is set; `first` is 1 if the pattern's first
+    /// piece may begin here. Returns the new `run`.
+    #[inline]
+    fn step(&mut self, places: u64, starts: u64, first: u64, unbroken: bool) -> u64 {
+        let in_word = (starts & 1).wrapping_sub(1);
+        self.run = (self.run << 1 & in_word | (self.reached << 1 | first) & !in_word) & places;
+        let kept = if unbroken { self.reached & in_word } else { self.reached };
+        self.reached = kept | self.run;
+        self.run
+    }
+}
+
+/// The highest rung below a prefix on which the pattern holds, found in one go over the name.
+fn climb(name: impl Iterator<Item = u64>, mut starts: u64, goal: u64) -> Option<Rung> {
+    let mut humps = [const { Humps { run: 0, reached: 0 } }; 4];
+    let mut ended = [0; 4];
+    let (mut first, mut run, mut occurred, mut subsequence) = (1, 0, 0, 0);
+    for places in name {
+        for (rung, humps) in humps.iter_mut().enumerate() {
+            // In the order of the rungs: plain, unbroken, anchored, both.
+            let first = if rung & 2 == 0 { 1 } else { first };
+            ended[rung] |= humps.step(places, starts, first, rung & 1 != 0);
+        }
+        (first, starts) = (0, starts >> 1);
+        run = (run << 1 | 1) & places;
+        occurred |= run;
+        subsequence |= (subsequence << 1 | 1) & places;
+    }
+    let [plain, unbroken, anchored, both] = ended;
+    let conditions = [
+        (both, ANCHORED_UNBROKEN),
+        (anchored, ANCHORED),
+        (unbroken, UNBROKEN),
+        (occurred, SUBSTRING),
+        (plain, HUMPS),
+        (subsequence, SUBSEQUENCE),
+    ];
+    conditions.into_iter().find(|(ended, _)| ended & goal != 0).map(|(_, rung)| rung)
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Class {
+    Separator,
+    Digit,
+    Upper,
+    Other,
+}
+
+impl Class {
+    fn of(c: char) -> Self {
+        match c {
+            '_' | '$' | '.' => Self::Separator,
+            '0'..='9' => Self::Digit,
+            c if fold(c) != c => Self::Upper,
+            _ => Self::Other,
+        }
+    }
+}
+
+/// Whether a character of class `this` starts a word between its neighbours.
+fn starts_word(before: Option<Class>, this: Class, after: Option<Class>) -> bool {
+    let Some(before) = before.filter(|&before| before != Class::Separator) else {
+        return this != Class::Separator;
+    };
+    match this {
+        Class::Separator => false,
+        Class::Digit => before != Class::Digit,
+        Class::Upper => before != Class::Upper || after == Some(Class::Other),
+        Class::Other => before == Class::Digit,
+    }
+}
+
+/// Which characters of a name start words: bit *i* for the character *i*, of the first 64.
+pub(super) fn word_starts(name: &str) -> u64 {
+    let mut classes = name.chars().map(Class::of).take(MAX_WORD_START + 1).peekable();
+    let mut before = None;
+    (0..MAX_WORD_START).fold(0, |set, at| {
+        let Some(this) = classes.next() else { return set };
+        let starts = starts_word(before.replace(this), this, classes.peek().copied());
+        set | u64::from(starts) << at
+    })
+}
+
+/// The bit of a folded character in signatures: one for each ASCII letter, shared ones for the rest. Characters that
+/// fit each other have the same bit, so what a pattern has and a name's signature lacks, the name lacks.
+pub(super) fn letter(c: char) -> u32 {
+    match c {
+        'a'..='z' => 1 << (c as u32 - 'a' as u32),
+        '_' | '$' => 1 << 26,
+        '.' => 1 << 27,
+        '0'..='9' => 1 << (28 + (c as u32 & 1)),
+        c => 1 << (30 + (c as u32 & 1)),
+    }
+}
+
+/// The signature of characters: in the low half of all, in the high half of those in upper case, which a pattern
+/// does not find in lower case.
+pub(super) fn characters(text: impl Iterator<Item = char>) -> u64 {
+    text.fold(0, |set, c| {
+        let bit = u64::from(letter(fold(c)));
+        set | bit | if fold(c) == c { 0 } else { bit << 32 }
+    })
+}
+
+/// The signature of the pairs of neighbours among folded characters: a bit for each, chosen by multiplicative hashing.
+pub(super) fn pairs(folded: impl Iterator<Item = char>) -> u64 {
+    let mut before = None;
+    folded.fold(0, |set, c| match before.replace(c) {
+        Some(before) => {
+            let pair = (u32::from(before) << 7 ^ u32::from(c)).wrapping_mul(0x9E37_79B1);
+            set | 1 << (pair >> 26)
+        }
+        None => set,
+    })
+}
+
+/// The bits of the characters that start words.
+pub(super) fn starting(name: &str, starts: u64) -> u32 {
+    let first = folded(name).take(MAX_WORD_START).enumerate().filter(|(at, _)| starts >> at & 1 != 0);
+    first.fold(0, |set, (_, c)| set | letter(c))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn folding_twice_is_folding_once() {
+        for c in (0..=u32::from(char::MAX)).filter_map(char::from_u32) {
+            assert_eq!(fold(fold(c)), fold(c), "{c:?}");
+        }
+    }
+
+    #[test]
+    fn words_start_where_documented() {
+        for expected in [
+            "XML Parser",
+            "UTF 8 Reader 2",
+            "MAX_ VALUE",
+            "concurrent Hash Map",
+            "_ private Field",
+            "access$ 100",
+            "java. base",
+            "x 86 asm",
+            "I",
+            "URL",
+            "get URL For ID",
+            "École Öl",
+            "漢字",
+            "$",
+        ] {
+            let name: String = expected.split(' ').collect();
+            let mut split = String::new();
+            for (at, c) in name.chars().enumerate() {
+                if word_starts(&name) >> at & 1 != 0 && !split.is_empty() {
+                    split.push(' ');
+                }
+                split.push(c);
+            }
+            assert_eq!(split, expected, "{name}");
+        }
+    }
+
+    #[test]
+    fn every_rung_is_reachable() {
+        let rung = |pattern: &str, name: &str| Pattern::new(pattern).rank(Name::new(name));
+        assert_eq!(rung("HashMap", "HashMap"), Some((EXACT, true)));
+        assert_eq!(rung("hashmap", "HashMap"), Some((EXACT, false)));
+        assert_eq!(rung("hash", "HashMap"), Some((PREFIX, false)));
+        assert_eq!(rung("CHM", "ConcurrentHashMap"), Some((INITIALS, true)));
+        assert_eq!(rung("CHM", "CHMap"), Some((PREFIX, true)));
+        assert_eq!(rung("CH", "ConcurrentHashMap"), Some((ANCHORED_UNBROKEN, true)));
+        assert_eq!(rung("chm", "ConcurrentHashMap"), Some((ANCHORED_UNBROKEN, false)));
+        assert_eq!(rung("coma", "ConcurrentHashMap"), Some((ANCHORED, false)));
+        assert_eq!(rung("HashM", "ConcurrentHashMap"), Some((UNBROKEN, true)));
+        assert_eq!(rung("CM", "MyConcurrentHashMap"), Some((HUMPS, true)));
+        assert_eq!(rung("current", "ConcurrentHashMap"), Some((SUBSTRING, true)));
+        assert_eq!(rung("crntmp", "ConcurrentHashMap"), Some((SUBSEQUENCE, false)));
+        assert_eq!(rung("HASH", "ConcurrentHashMap"), None);
+        assert_eq!(rung("CHMod", "chmod"), None);
+        assert_eq!(rung("aab", "aaAb"), Some((ANCHORED_UNBROKEN, false)));
+    }
+
+    #[test]
+    fn long_patterns_abbreviate_nothing() {
+        let long = "Ab".repeat(33);
+        let rung = |name: &str| Pattern::new(&long).rank(Name::new(name));
+        assert_eq!(rung(&long), Some((EXACT, true)));
+        assert_eq!(rung(&format!("{long}x")), Some((PREFIX, true)));
+        assert_eq!(rung(&format!("x{long}x")), Some((SUBSTRING, true)));
+        assert_eq!(rung(&format!("Abc{}", "Ab".repeat(32))), None);
+        let most = "Ab".repeat(32);
+        assert_eq!(Pattern::new(&most).rank(Name::new(&format!("xyz{most}"))), Some((UNBROKEN, true)));
+        let (words, pieces) = ("Abc".repeat(21), "Ab".repeat(21));
+        assert_eq!(Pattern::new(&pieces).rank(Name::new(&words)), Some((ANCHORED_UNBROKEN, true)));
+    }
+}

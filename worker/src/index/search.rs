@@ -1,0 +1,217 @@
+//! The search itself: which names can match at all, in an order that allows to stop early.
+//!
+//! Each pass looks for the matches of one step of the ladder of rungs, best first, in all layers. A group of names
+//! is passed over once the results are complete and even its best conceivable symbol would score less than the last
+//! of them; as the score bounds of later passes are lower, a query with many good matches ends early. One hit more
+//! than asked for is collected, so that whether there are more is known exactly without counting them.
+
+use std::ops::Range;
+
+use nova_proto_core::messages::Found;
+
+use super::layer::Layer;
+use super::members;
+use super::pattern::letter;
+use super::query::Matcher;
+use super::score::{
+    self, ANCHORED, ANCHORED_UNBROKEN, EMPTY, EXACT, HUMPS, INITIALS, PREFIX, Rung, SUBSEQUENCE, SUBSTRING,
+    UNBROKEN,
+};
+use super::segment::Group;
+use super::top::{Candidate, Top};
+use super::{Query, Snapshot};
+
+/// The best `limit` matches of `query` in all of `snapshots`, which must not share files: what
+/// [`merge`](nova_proto_core::messages::merge) makes of their single answers, but in one go.
+#[must_use]
+pub fn search_all(snapshots: &[Snapshot], query: &Query, limit: usize) -> Found {
+    let mut top = Top::new(limit.saturating_add(1));
+    let layers = || snapshots.iter().flat_map(Snapshot::layers).filter(|layer| layer.live_symbols() > 0);
+    for matcher in query.matchers().iter().filter(|matcher| matcher.kinds.iter().next().is_some()) {
+        if !matcher.qualifiers.is_empty() {
+            layers().for_each(|layer| members::search(layer, matcher, &mut top));
+            continue;
+        }
+        let scans: Vec<Scan<'_>> = layers().map(|layer| Scan::new(layer, matcher)).collect();
+        for pass in Pass::of(matcher) {
+            for scan in &scans {
+                scan.run(pass, &mut top);
+            }
+        }
+    }
+    top.into_found(limit)
+}
+
+/// One step of the search.
+#[derive(Debug, Clone, Copy)]
+struct Pass {
+    /// The names that can match, and how they are found.
+    names: Select,
+    /// The rungs of the matches that this pass reports; others are those of other passes.
+    rungs: (Rung, Rung),
+}
+
+#[derive(Debug, Clone, Copy)]
+enum Select {
+    All,
+    /// Those of the pattern's length that begin like it.
+    Whole,
+    /// Longer ones that begin like the pattern.
+    Beginning,
+    /// Longer ones that begin like the pattern's first character and have its letters.
+    FirstCharacter,
+    /// Longer ones that have the pattern's letters, its first one at the start of a word.
+    FirstLetter,
+    /// Longer ones that have the pattern's letters, and its pairs of neighbours.
+    Pairs,
+    /// Longer ones that have the pattern's letters.
+    Letters,
+}
+
+impl Pass {
+    /// The passes for a pattern, best rungs first.
+    fn of(matcher: &Matcher) -> impl Iterator<Item = Self> {
+        const ALL: [Pass; 9] = [
+            Pass { names: Select::All, rungs: (EMPTY, EMPTY) },
+            Pass { names: Select::Whole, rungs: (EXACT, EXACT) },
+            Pass { names: Select::FirstCharacter, rungs: (INITIALS, INITIALS) },
+            Pass { names: Select::Beginning, rungs: (PREFIX, PREFIX) },
+            Pass { names: Select::FirstCharacter, rungs: (ANCHORED_UNBROKEN, ANCHORED) },
+            Pass { names: Select::FirstLetter, rungs: (UNBROKEN, UNBROKEN) },
+            Pass { names: Select::Pairs, rungs: (SUBSTRING, SUBSTRING) },
+            Pass { names: Select::FirstLetter, rungs: (HUMPS, HUMPS) },
+            Pass { names: Select::Letters, rungs: (SUBSEQUENCE, SUBSEQUENCE) },
+        ];
+        let pattern = &matcher.pattern;
+        let (empty, abbreviates) = (pattern.len() == 0, pattern.abbreviates());
+        let are_initials = pattern.are_initials;
+        ALL.into_iter().filter(move |pass| match pass.rungs.0 {
+            EMPTY => empty,
+            EXACT | PREFIX | SUBSTRING => !empty,
+            INITIALS => are_initials,
+            _ => abbreviates,
+        })
+    }
+}
+
+/// The search for a matcher without qualifiers in one layer.
+struct Scan<'a> {
+    layer: &'a Layer,
+    matcher: &'a Matcher,
+    /// The greatest weight a symbol of the wanted kinds can have.
+    max_weight: u8,
+    /// The signature bit of the pattern's first character.
+    first_letter: u32,
+}
+
+impl<'a> Scan<'a> {
+    fn new(layer: &'a Layer, matcher: &'a Matcher) -> Self {
+        let weights = matcher.kinds.iter().map(|kind| score::weight(kind, true));
+        Self {
+            layer,
+            matcher,
+            max_weight: weights.max().unwrap_or(0),
+            first_letter: matcher.pattern.folded.first().map_or(0, |&c| letter(c)),
+        }
+    }
+
+    fn run(&self, pass: Pass, top: &mut Top<'a>) {
+        let length = self.matcher.pattern.len();
+        for group in &self.layer.segment().names.groups {
+            let Some(surplus) = (group.chars as usize).checked_sub(length) else { continue };
+            if matches!(pass.names, Select::Whole) != (surplus == 0) && !matches!(pass.names, Select::All) {
+                continue;
+            }
+            let weight = group.weight.min(self.max_weight);
+            let bound = score::bound(pass.rungs.0, weight, surplus);
+            if !top.is_closed_to(bound) {
+                self.group(pass, group, top);
+            }
+        }
+    }
+
+    fn group(&self, pass: Pass, group: &Group, top: &mut Top<'a>) {
+        let (names, pattern) = (&self.layer.segment().names, &self.matcher.pattern);
+        match pass.names {
+            Select::All => group.names.clone().for_each(|name| self.offer(name, 0, top)),
+            Select::Whole | Select::Beginning => {
+                let found = names.starting_with(group, &pattern.folded);
+                found.for_each(|name| self.test(pass, group, name, top));
+            }
+            Select::FirstCharacter => {
+                let found = names.starting_with(group, &pattern.folded[..1]);
+                self.with_letters(pass, group, found, top, |_| true);
+            }
+            Select::FirstLetter => {
+                let starting = &names.starting[range(&group.names)];
+                self.with_letters(pass, group, group.names.clone(), top, |at| {
+                    starting[at] & self.first_letter != 0
+                });
+            }
+            Select::Pairs => {
+                let pairs = &names.pairs[range(&group.names)];
+                self.with_letters(pass, group, group.names.clone(), top, |at| {
+                    pairs[at] & pattern.pairs == pattern.pairs
+                });
+            }
+            Select::Letters => self.with_letters(pass, group, group.names.clone(), top, |_| true),
+        }
+    }
+
+    /// Tests those of `names` that have the pattern's letters and are `wanted`, a question about their position.
+    fn with_letters(
+        &self,
+        pass: Pass,
+        group: &Group,
+        names: Range<u32>,
+        top: &mut Top<'a>,
+        wanted: impl Fn(usize) -> bool,
+    ) {
+        let letters = self.matcher.pattern.characters;
+        let known = &self.layer.segment().names.characters[range(&names)];
+        for ((at, &known), name) in known.iter().enumerate().zip(names) {
+            if known & letters == letters && wanted(at) {
+                self.test(pass, group, name, top);
+            }
+        }
+    }
+
+    /// Offers the symbols called `name` if that is on a rung of this pass.
+    fn test(&self, pass: Pass, group: &Group, name: u32, top: &mut Top<'a>) {
+        let (best, worst) = pass.rungs;
+        let pattern = &self.matcher.pattern;
+        let text = self.layer.segment().names.in_group(group, name);
+        // The weaker condition holds wherever the stronger one does, and most names fail it.
+        if !pattern.holds(worst, text) {
+            return;
+        }
+        if let Some((rung, same_case)) = pattern.rank(text).filter(|&(rung, _)| rung >= worst && rung <= best)
+        {
+            self.offer(name, score::name_part(rung, same_case, text.chars - pattern.len()), top);
+        }
+    }
+
+    /// Offers the symbols called `name`, given the name's share of their scores.
+    fn offer(&self, name: u32, name_part: u32, top: &mut Top<'a>) {
+        let segment = self.layer.segment();
+        for slot in segment.slots_of(name) {
+            let traits = segment.slots.traits[slot as usize];
+            let score = name_part | traits.part();
+            if !self.matcher.kinds.contains(traits.kind()) {
+                continue;
+            }
+            let file = segment.container(slot).file;
+            if self.layer.has_dead() && !self.layer.is_live(file) {
+                continue;
+            }
+            // The slots of a name are in the order of results.
+            if !top.offer(Candidate { score, segment, file, name, slot }) {
+                break;
+            }
+        }
+    }
+}
+
+fn range(names: &Range<u32>) -> Range<usize> {
+    names.start as usize..names.end as usize
+}

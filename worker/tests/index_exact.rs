@@ -1,0 +1,232 @@
+//! Searches equal scoring and sorting every symbol, however the snapshots are layered and the files spread.
+
+use std::cmp::Reverse;
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use nova_proto_core::messages::{Found, SymbolHit, SymbolKind, merge};
+use nova_worker::index::{KindSet, Query, Snapshot, search_all};
+use nova_worker::{Declaration, Outline};
+use proptest::collection::{btree_map, vec};
+use proptest::prelude::*;
+use proptest::sample::select;
+
+type Files = BTreeMap<Arc<str>, Arc<Outline>>;
+
+/// Names of few pieces, so that they resemble each other and the queries.
+fn name() -> impl Strategy<Value = String> {
+    let pieces = [
+        "Hash",
+        "Map",
+        "map",
+        "get",
+        "set",
+        "Concurrent",
+        "XML",
+        "URL",
+        "_",
+        "$",
+        "2",
+        "10",
+        "a",
+        "b",
+        "C",
+        "É",
+        "straße",
+        "ǅ",
+        "İ",
+        "Ω",
+        "漢",
+        "\u{212A}",
+        "MAX",
+        "VALUE",
+        "Aa",
+        "aab",
+    ];
+    vec(select(pieces.to_vec()), 1..6).prop_map(|pieces| pieces.concat())
+}
+
+fn kind() -> impl Strategy<Value = SymbolKind> {
+    select(SymbolKind::ALL.to_vec())
+}
+
+fn outline() -> impl Strategy<Value = Arc<Outline>> {
+    let package = select(vec!["", "java", "java.util", "com.Hash.Map"]);
+    let declaration = (name(), kind(), any::<u32>(), 0..3_u32, 0..3_u32);
+    (package, vec(declaration, 0..12)).prop_map(|(package, declarations)| {
+        let mut outline = Outline::new(package);
+        for (index, (mut name, kind, parent, line, column)) in (0..).zip(declarations) {
+            // Only types enclose others.
+            let is_type = |parent: &u32| outline.get(*parent).is_some_and(|outer| outer.kind.is_type());
+            let parent = Some(parent % (index + 3)).filter(is_type).filter(|_| kind != SymbolKind::Module);
+            if kind == SymbolKind::Module {
+                name = format!("java.{name}");
+            }
+            // Keeps declarations of one name and kind apart, as source text does.
+            let column = column + 3 * index;
+            outline.push(Declaration { name: &name, kind, parent, line, column });
+        }
+        Arc::new(outline)
+    })
+}
+
+fn path() -> impl Strategy<Value = Arc<str>> {
+    let directories = select(vec!["a", "src/main", "src/test/x", "generated", "Z", "é"]);
+    (directories, 0..9_u8).prop_map(|(directory, file)| format!("{directory}/F{file}.java").into())
+}
+
+fn files() -> impl Strategy<Value = Files> {
+    btree_map(path(), outline(), 0..14)
+}
+
+fn query() -> impl Strategy<Value = Query> {
+    let pattern = prop_oneof![
+        4 => vec(select("HhMmaApPgetsSCcXu_2É1ßωΩk.#".chars().collect::<Vec<_>>()), 0..5)
+            .prop_map(String::from_iter),
+        2 => name(),
+        1 => name().prop_map(|name| name.to_lowercase()),
+        1 => (name(), select(vec!["Map#", "util.", "java.", "h.m.", "Hash.Map.", "ha#"]))
+            .prop_map(|(name, qualifiers)| format!("{qualifiers}{name}")),
+        1 => (name(), any::<u64>()).prop_map(|(name, keep)| {
+            name.chars().enumerate().filter(|(at, _)| keep >> (at % 64) & 1 == 1).map(|(_, c)| c).collect()
+        }),
+        1 => vec(name(), 20).prop_map(|names| names.concat().chars().take(100).collect()),
+    ];
+    let kinds = prop_oneof![2 => Just(KindSet::ALL), 1 => vec(kind(), 0..4).prop_map(KindSet::from_iter)];
+    (pattern, kinds).prop_map(|(pattern, kinds)| Query::parse(&pattern, kinds).unwrap())
+}
+
+/// The definition of a search: every symbol scored, all sorted, the best kept.
+fn full_scan(files: &Files, query: &Query, limit: usize) -> Found {
+    let mut hits = Vec::new();
+    for (path, outline) in files {
+        for (index, Declaration { name, kind, parent, line, column }) in (0..).zip(outline.iter()) {
+            let container = outline.container(index);
+            if let Some(score) = query.score(name, kind, &container, parent.is_none(), path) {
+                let (name, path) = (name.to_owned(), path.to_string());
+                hits.push(SymbolHit { name, kind, container, path, line, column, score });
+            }
+        }
+    }
+    hits.sort_by(|a, b| a.key().cmp(&b.key()));
+    let truncated = hits.len() > limit;
+    hits.truncate(limit);
+    Found { hits, truncated }
+}
+
+fn snapshot(files: &Files) -> Snapshot {
+    Snapshot::new(files.clone())
+}
+
+fn check_contents(snapshot: &Snapshot, files: &Files) -> Result<(), TestCaseError> {
+    prop_assert_eq!(snapshot.files(), files.len());
+    prop_assert_eq!(snapshot.symbols(), files.values().map(|outline| outline.len()).sum::<usize>());
+    let listed: Vec<_> =
+        snapshot.iter().map(|(path, outline)| (Arc::clone(path), Arc::new(outline))).collect();
+    prop_assert_eq!(listed, Vec::from_iter(files.clone()));
+    for (path, outline) in files {
+        let found = snapshot.outline(path);
+        prop_assert_eq!(found.as_ref(), Some(&**outline));
+    }
+    prop_assert!(snapshot.outline("nowhere").is_none());
+    Ok(())
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(600) })]
+
+    #[test]
+    fn a_search_is_a_full_scan(files in files(), queries in vec(query(), 1..8), limit in 0..30_usize) {
+        let snapshot = snapshot(&files);
+        for query in &queries {
+            for limit in [limit, usize::MAX] {
+                prop_assert_eq!(snapshot.search(query, limit), full_scan(&files, query, limit), "{:?}", query);
+            }
+        }
+    }
+
+    #[test]
+    fn layers_do_not_show(
+        start in files(),
+        changes in vec((files(), vec(path(), 0..6)), 1..8),
+        queries in vec(query(), 1..4),
+        limit in 0..30_usize,
+    ) {
+        let mut files = start;
+        let mut layered = snapshot(&files);
+        for (upserts, removes) in changes {
+            let before = layered.clone();
+            let listed: Vec<_> = before.iter().collect();
+            layered = layered.apply(upserts.clone(), removes.iter().map(|path| &**path));
+            prop_assert_eq!(listed, before.iter().collect::<Vec<_>>());
+            files.retain(|path, _| !removes.contains(path));
+            files.extend(upserts);
+            check_contents(&layered, &files)?;
+            for query in &queries {
+                let expected = full_scan(&files, query, limit);
+                prop_assert_eq!(&layered.search(query, limit), &expected);
+                prop_assert_eq!(&layered.compact().search(query, limit), &expected);
+            }
+        }
+        check_contents(&layered.compact(), &files)?;
+        prop_assert_eq!(layered.compact().memory_bytes(), snapshot(&files).compact().memory_bytes());
+    }
+
+    #[test]
+    fn shards_do_not_show(
+        files in files(),
+        assignment in vec(0..64_usize, 1..20),
+        query in query(),
+        limit in 0..30_usize,
+    ) {
+        let expected = full_scan(&files, &query, limit);
+        for count in [1, 2, 7, 17, 64] {
+            let mut shards = vec![Files::new(); count];
+            for (index, (path, outline)) in files.iter().enumerate() {
+                let shard = assignment[index % assignment.len()] % count;
+                shards[shard].insert(Arc::clone(path), Arc::clone(outline));
+            }
+            let shards: Vec<_> = shards.iter().map(snapshot).collect();
+            prop_assert_eq!(&search_all(&shards, &query, limit), &expected);
+            prop_assert_eq!(&merge(shards.iter().map(|shard| shard.search(&query, limit)), limit), &expected);
+        }
+    }
+}
+
+#[test]
+fn of_equal_paths_the_last_counts() {
+    let one = Arc::new(Outline::new("one"));
+    let two = Arc::new(Outline::new("two"));
+    let path: Arc<str> = "a".into();
+    let snapshot = Snapshot::new([(Arc::clone(&path), Arc::clone(&one)), (Arc::clone(&path), two)]);
+    assert_eq!(snapshot.outline("a").unwrap().package(), "two");
+    let snapshot = snapshot.apply([(path, one)], ["a"]);
+    assert_eq!(snapshot.outline("a").unwrap().package(), "one");
+    assert_eq!(snapshot.apply([], ["a", "a", "b"]).files(), 0);
+}
+
+#[test]
+fn small_changes_leave_few_layers_and_little_garbage() {
+    let outline = |name: &str| {
+        let mut outline = Outline::new("p");
+        for line in 1..20 {
+            outline.push(Declaration { name, kind: SymbolKind::Method, parent: None, line, column: 1 });
+        }
+        Arc::new(outline)
+    };
+    let files = (0..500).map(|file| (format!("{file}").into(), outline("old")));
+    let mut snapshot = Snapshot::new(files);
+    let fresh = snapshot.memory_bytes();
+    for round in 0..2000 {
+        snapshot = snapshot.apply([(format!("{}", round * 7 % 500).into(), outline("new"))], []);
+        assert!(
+            snapshot.memory_bytes() < fresh * 2,
+            "{} of {fresh} in round {round}",
+            snapshot.memory_bytes()
+        );
+    }
+    let methods = Query::parse("new", KindSet::ALL).unwrap();
+    let found = snapshot.search(&methods, usize::MAX);
+    assert_eq!(found.hits.len(), snapshot.symbols());
+    assert!(found.hits.is_sorted_by_key(|hit| (Reverse(hit.score), hit.path.clone(), hit.line)));
+}
