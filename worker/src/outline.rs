@@ -61,6 +61,11 @@ impl Outline {
         Some(index)
     }
 
+    /// Says which package the file declares.
+    pub fn set_package(&mut self, package: &str) {
+        self.package = package.into();
+    }
+
     /// Gives back the memory that growing left unused.
     pub fn shrink_to_fit(&mut self) {
         self.names.shrink_to_fit();

@@ -1,0 +1,163 @@
+//! Reads files whose braces do not match: while somebody types, indentation tells more than braces.
+//!
+//! All of this runs only in a second pass, after the first one found that braces are missing or left over.
+
+use memchr::memmem;
+
+use super::lexer::{Kind, Lexer, Token, class};
+use super::lookahead::Resemblance;
+use super::scan::{Braces, Scanner, Scope};
+use super::words::Word;
+
+impl Scope {
+    /// Whether the members are indented deeper than the type, so that indentation says where it ends.
+    fn is_indented(&self) -> bool {
+        self.member_indent.is_some_and(|indent| indent > self.indent)
+    }
+}
+
+impl Scanner<'_> {
+    /// Closes and reopens types so that the one that encloses `token` by its indentation is the innermost.
+    /// Returns whether `token` is a brace too many, to be passed over.
+    pub(super) fn realign(&mut self, token: Token) -> bool {
+        let indent = self.lexer.indent(token.start);
+        match (token.kind, indent) {
+            (Kind::Symbol(b'}'), Some(indent)) => self.realign_brace(indent),
+            (Kind::Word(_) | Kind::Symbol(b'@'), _) => {
+                self.reopen(token, indent);
+                if let Some(indent) = indent {
+                    self.realign_member(token, indent);
+                }
+                false
+            }
+            (Kind::Symbol(b'{'), Some(indent)) => {
+                self.lexer.recovery = Some(indent);
+                false
+            }
+            _ => false,
+        }
+    }
+
+    /// Lets a `}` that begins its line close the type that begins at the same indentation.
+    fn realign_brace(&mut self, indent: usize) -> bool {
+        while self.scopes.len() > 1 && self.scopes.last().is_some_and(|scope| indent < scope.indent) {
+            self.close();
+        }
+        self.scopes.last().is_some_and(|scope| scope.is_indented() && indent > scope.indent)
+    }
+
+    /// Ends the types that a declaration cannot belong to because it is not indented deeper than they are.
+    fn realign_member(&mut self, token: Token, indent: usize) {
+        self.lexer.recovery = Some(indent);
+        while self.scopes.last().is_some_and(|scope| scope.is_indented() && indent <= scope.indent)
+            && (self.scopes.len() > 1 || self.lexer.type_ahead(token.start))
+        {
+            self.close();
+        }
+        if let Some(scope) = self.scopes.last_mut() {
+            scope.member_indent.get_or_insert(indent);
+        }
+    }
+
+    /// Reopens the top-level type that a brace too many closed, if `token` begins one of its members.
+    fn reopen(&mut self, token: Token, indent: Option<usize>) {
+        let Some(scope) = self.last_closed.filter(|_| self.scopes.is_empty()) else { return };
+        let is_file_level = matches!(token.kind, Kind::Word(Word::Import | Word::Package));
+        let is_deeper = scope.is_indented() && indent.is_some_and(|indent| indent > scope.indent);
+        let is_left_over = self.cause == Some(Braces::Extra) && !self.lexer.type_ahead(token.start);
+        if !is_file_level && (is_deeper || is_left_over) {
+            self.scopes.push(Scope { in_constants: false, ..scope });
+        }
+    }
+}
+
+impl Lexer<'_> {
+    /// Passes over the body of a member that is indented by `member`. Returns whether a `}` ended it; otherwise
+    /// it ended in front of a line that cannot belong to it, or with the file.
+    pub(super) fn block_by_lines(&mut self, member: usize) -> bool {
+        let mut depth = 1_usize;
+        // Whether the body is indented deeper than the member. The first line of code decides.
+        let mut is_indented = None;
+        let mut at = self.pos;
+        loop {
+            at = self.find(at, class::LINES);
+            match self.byte(at) {
+                b'{' => depth += 1,
+                b'}' => depth -= 1,
+                b'\n' | b'\r' => {
+                    at = self.skip_blanks(at);
+                    match self.line_in_block(at, member, &mut is_indented) {
+                        Line::Inside => {}
+                        Line::Skipped(end) => at = end,
+                        Line::ClosingBrace => depth = 0,
+                        Line::Outside => {
+                            self.pos = at;
+                            return false;
+                        }
+                    }
+                    if depth > 0 {
+                        continue;
+                    }
+                }
+                _ if at >= self.bytes.len() => {
+                    self.pos = at;
+                    return false;
+                }
+                _ => {
+                    at = self.literal_end(at);
+                    continue;
+                }
+            }
+            at += 1;
+            if depth == 0 {
+                self.pos = at;
+                return true;
+            }
+        }
+    }
+
+    /// Judges the line of a body whose first visible character is at `at`.
+    fn line_in_block(&self, at: usize, member: usize, is_indented: &mut Option<bool>) -> Line {
+        let byte = self.byte(at);
+        let indent = self.indent(at).unwrap_or(usize::MAX);
+        if byte == b'=' && self.bytes[at..].starts_with(b"=======") {
+            return self.conflict_end(at).map_or(Line::Inside, Line::Skipped);
+        }
+        if matches!(byte, b'/' | 0) {
+            return Line::Inside;
+        }
+        let is_indented = *is_indented.get_or_insert(indent > member);
+        if byte == b'}' {
+            return match indent.cmp(&member) {
+                std::cmp::Ordering::Less if is_indented => Line::Outside,
+                std::cmp::Ordering::Equal if is_indented => Line::ClosingBrace,
+                _ => Line::Inside,
+            };
+        }
+        let least = if is_indented { Resemblance::Possible } else { Resemblance::Certain };
+        let is_outside = indent <= member && self.member_ahead(at) >= least;
+        if is_outside { Line::Outside } else { Line::Inside }
+    }
+
+    /// Where the second half of a merge conflict ends. Passing over it keeps the braces of a body matched when
+    /// both sides open the same blocks.
+    fn conflict_end(&self, at: usize) -> Option<usize> {
+        let end = at + memmem::find(&self.bytes[at..], b"\n>>>>>>>")?;
+        Some(self.line_end(end + 1))
+    }
+
+    fn skip_blanks(&self, at: usize) -> usize {
+        let rest = self.bytes.get(at..).unwrap_or_default();
+        at + rest.iter().take_while(|&&byte| matches!(byte, b' ' | b'\t' | b'\n' | b'\r' | 0x0C)).count()
+    }
+}
+
+/// What a line says about the body it seems to be in.
+enum Line {
+    Inside,
+    /// Inside, and everything up to this offset as well.
+    Skipped(usize),
+    /// It begins with the brace that ends the body.
+    ClosingBrace,
+    Outside,
+}

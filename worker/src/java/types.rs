@@ -1,0 +1,170 @@
+//! Headers of types, the components of records and the constants of enums.
+
+use nova_proto_core::messages::SymbolKind;
+
+use super::lexer::{Kind, Token};
+use super::scan::Scanner;
+use super::words::Word;
+
+impl Scanner<'_> {
+    /// Reads a type up to the `{` of its body. The keyword was just read.
+    pub(super) fn type_declaration(&mut self, kind: SymbolKind) {
+        let token = self.lexer.peek();
+        let name = Some(token).filter(|token| token.kind == Kind::Word(Word::Identifier));
+        let symbol = name.and_then(|name| {
+            self.lexer.pos = name.end;
+            self.sink.declare(kind, name, self.enclosing())
+        });
+        if self.header(kind, token, symbol) {
+            self.open(kind, name, symbol);
+        }
+    }
+
+    /// Reads what stands between the name and the body of a type. Returns whether the body follows.
+    fn header(&mut self, kind: SymbolKind, name: Token, symbol: Option<u32>) -> bool {
+        let mut has_components = kind != SymbolKind::Record;
+        let mut previous = name;
+        loop {
+            let token = self.lexer.token();
+            match token.kind {
+                Kind::Symbol(b'{') => return true,
+                Kind::Symbol(b';') => return false,
+                Kind::Symbol(b'(') if has_components => self.lexer.parentheses(),
+                Kind::Symbol(b'(') => {
+                    has_components = true;
+                    self.components(symbol);
+                }
+                Kind::Symbol(b'<') => {
+                    if !self.lexer.conflict_marker(token) {
+                        self.lexer.angles();
+                    }
+                }
+                Kind::Symbol(b'@') if self.lexer.peek().kind != Kind::Word(Word::Interface) => {
+                    self.lexer.annotation();
+                }
+                Kind::Symbol(b'.' | b',') | Kind::Word(Word::Bound | Word::Implements) => {}
+                Kind::Word(Word::Identifier) if !self.begins_member(previous, token) => {}
+                Kind::Symbol(b'=' | b'>' | b'|') if self.lexer.conflict_marker(token) => {}
+                Kind::Symbol(b'}') | Kind::End => {
+                    self.lexer.pos = token.start;
+                    return false;
+                }
+                _ => {
+                    self.lexer.pos = token.start;
+                    return self.is_body_without_brace(name, token);
+                }
+            }
+            previous = token;
+        }
+    }
+
+    /// Whether `token` is the first word of a member because the `{` in front of it is missing.
+    fn begins_member(&self, previous: Token, token: Token) -> bool {
+        // Correct code has two names in a row only behind `permits` or as the first of the two.
+        let in_row = matches!(previous.kind, Kind::Word(Word::Identifier) | Kind::Symbol(b'<' | b'('))
+            && self.lexer.bytes_of(previous) != b"permits"
+            && self.lexer.bytes_of(token) != b"permits";
+        in_row
+            && self.lexer.is_line_between(previous, token)
+            && self.lexer.member_ahead(token.start).is_certain()
+    }
+
+    /// Whether the members of the type follow although its header broke off at `token`: not if that begins
+    /// a neighbour, which shows by its indentation.
+    fn is_body_without_brace(&self, name: Token, token: Token) -> bool {
+        match (self.lexer.indent(token.start), self.lexer.line_indent(name.start)) {
+            (Some(inner), Some(outer)) => inner > outer,
+            _ => false,
+        }
+    }
+
+    /// Reads the components of a record; the `(` was just read.
+    fn components(&mut self, record: Option<u32>) {
+        let parent = record.or_else(|| self.enclosing());
+        // A component is there once a second word follows a type; the last word is its name.
+        let mut words = 0;
+        let mut last = None;
+        loop {
+            let token = self.lexer.token();
+            let is_end = match token.kind {
+                Kind::Word(Word::Identifier) => {
+                    (words, last) = (words + 1, Some(token));
+                    continue;
+                }
+                Kind::Symbol(b',') => false,
+                Kind::Symbol(b'.') => {
+                    // What follows a single dot belongs to the same type; what follows three is the name.
+                    words = usize::from(self.lexer.take(b'.') && self.lexer.take(b'.'));
+                    continue;
+                }
+                Kind::Word(Word::Primitive) | Kind::Symbol(b'[' | b']') => {
+                    words = 1;
+                    continue;
+                }
+                Kind::Symbol(b'<') => {
+                    self.lexer.angles();
+                    continue;
+                }
+                Kind::Symbol(b'@') => {
+                    self.lexer.annotation();
+                    continue;
+                }
+                Kind::Symbol(b'(') => {
+                    self.lexer.parentheses();
+                    continue;
+                }
+                Kind::Symbol(b')') => true,
+                Kind::Word(Word::LooseModifier) => continue,
+                Kind::Symbol(b'{' | b'}' | b';') | Kind::Word(_) | Kind::End => {
+                    self.lexer.pos = token.start;
+                    true
+                }
+                Kind::Symbol(_) | Kind::Literal => continue,
+            };
+            if let Some(name) = last.filter(|_| words > 1) {
+                self.sink.declare(SymbolKind::Component, name, parent);
+            }
+            if is_end {
+                return;
+            }
+            (words, last) = (0, None);
+        }
+    }
+
+    /// Reads what `token` begins among the constants of an enum.
+    pub(super) fn constant(&mut self, token: Token) {
+        match token.kind {
+            Kind::Symbol(b'}') => self.close(),
+            Kind::Symbol(b'@') if self.lexer.peek().kind != Kind::Word(Word::Interface) => {
+                self.lexer.annotation();
+            }
+            Kind::Symbol(b'(') => self.lexer.parentheses(),
+            Kind::Symbol(b'{') => self.body(),
+            Kind::Symbol(b';') => self.end_constants(),
+            Kind::Word(Word::Identifier) if !self.is_member_among_constants(token) => {
+                self.sink.declare(SymbolKind::Constant, token, self.enclosing());
+            }
+            // The semicolon behind the constants is missing.
+            Kind::Word(_) | Kind::Symbol(b'@') => {
+                self.end_constants();
+                self.item(token);
+            }
+            Kind::Symbol(_) => {
+                self.lexer.conflict_marker(token);
+            }
+            Kind::Literal | Kind::End => {}
+        }
+    }
+
+    fn is_member_among_constants(&mut self, token: Token) -> bool {
+        let is_alone =
+            matches!(self.lexer.peek().kind, Kind::Symbol(b'(' | b'{' | b',' | b';' | b'}' | b'@'));
+        !is_alone && self.lexer.member_ahead(token.start).is_certain()
+    }
+
+    fn end_constants(&mut self) {
+        if let Some(scope) = self.scopes.last_mut() {
+            scope.in_constants = false;
+        }
+    }
+}
