@@ -10,6 +10,7 @@ use std::time::Duration;
 use nova_transport_tokio::Address;
 use tempfile::TempDir;
 use tokio::process::{Child, Command};
+use tokio::sync::watch;
 use tokio::task::JoinSet;
 
 use crate::cluster::Router;
@@ -80,7 +81,7 @@ impl PrivateDir {
 #[derive(Debug)]
 pub struct LocalWorkers {
     supervisors: JoinSet<()>,
-    stop: tokio::sync::watch::Sender<bool>,
+    stop: watch::Sender<bool>,
 }
 
 /// How many workers, and how they are started.
@@ -101,7 +102,7 @@ impl LocalWorkers {
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
         let assignments = assign(router.layout(), options.workers.max(1));
         let threads = (cores / assignments.len().max(1)).max(1);
-        let (stop, stopped) = tokio::sync::watch::channel(false);
+        let (stop, stopped) = watch::channel(false);
         let mut supervisors = JoinSet::new();
         for shards in assignments {
             let supervisor = Supervisor {
@@ -154,7 +155,7 @@ struct Supervisor {
     options: LocalOptions,
     shards: std::ops::Range<u32>,
     threads: usize,
-    stopped: tokio::sync::watch::Receiver<bool>,
+    stopped: watch::Receiver<bool>,
 }
 
 impl Supervisor {
@@ -163,7 +164,9 @@ impl Supervisor {
         for restart in 0..=RESTARTS {
             let outcome = match self.spawn() {
                 Ok(child) => self.watch(child).await,
-                Err(error) => Err(format!("cannot start {}: {error}", self.options.command.program.display())),
+                Err(error) => {
+                    Err(format!("cannot start {}: {error}", self.options.command.program.display()))
+                }
             };
             let Err(reason) = outcome else { return };
             tracing::warn!(shards = ?self.shards, restart, %reason, "worker ended");
@@ -174,7 +177,7 @@ impl Supervisor {
             }
             tokio::select! {
                 () = tokio::time::sleep(wait) => wait *= 2,
-                _ = self.stopped.wait_for(|stopped| *stopped) => return,
+                () = stop_asked(&mut self.stopped) => return,
             }
         }
     }
@@ -205,9 +208,11 @@ impl Supervisor {
 
     /// `Ok` if the worker was meant to end.
     async fn watch(&mut self, mut child: Child) -> Result<(), String> {
+        // Waiting for the child would close its pipe, and with it the child.
+        let _pipe = child.stdin.take();
         tokio::select! {
             status = child.wait() => Err(describe(status)),
-            _ = self.stopped.wait_for(|stopped| *stopped) => {
+            () = stop_asked(&mut self.stopped) => {
                 if tokio::time::timeout(END_WITHIN, child.wait()).await.is_err() {
                     tracing::warn!(shards = ?self.shards, "worker did not end in time; killing it");
                     let _ = child.kill().await;
@@ -216,6 +221,11 @@ impl Supervisor {
             }
         }
     }
+}
+
+async fn stop_asked(stopped: &mut watch::Receiver<bool>) {
+    // An error means that whoever could ask is gone.
+    let _ = stopped.wait_for(|stopped| *stopped).await;
 }
 
 fn describe(status: io::Result<ExitStatus>) -> String {

@@ -3,8 +3,7 @@
 use std::process::ExitCode;
 
 use clap::Parser;
-use nova_worker::program::{WorkerArgs, run};
-use tracing_subscriber::EnvFilter;
+use nova_worker::program::{WorkerArgs, init_logging, run};
 
 /// Indexes and searches shards of a Java workspace for a Nova router
 #[derive(Debug, Parser)]
@@ -21,9 +20,6 @@ struct Cli {
 
 fn main() -> ExitCode {
     let cli = Cli::parse();
-    tracing_subscriber::fmt()
-        .with_env_filter(EnvFilter::try_from_env("NOVA_LOG").unwrap_or_else(|_| EnvFilter::new("warn")))
-        .with_writer(std::io::stderr)
-        .init();
+    init_logging();
     run(&cli.worker)
 }

@@ -1,6 +1,6 @@
 //! The worker as a process: its command line, its socket and its end.
 
-use std::io::Read;
+use std::io::{IsTerminal, Read};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Duration;
@@ -8,6 +8,7 @@ use std::time::Duration;
 use nova_proto_core::messages::{WorkerHello, encode, shard_ranges};
 use nova_proto_core::{CloseCode, CloseReason, Config, Role};
 use nova_transport_tokio::Address;
+use tracing_subscriber::EnvFilter;
 
 use crate::service::WorkerService;
 
@@ -57,6 +58,18 @@ fn parse_shards(text: &str) -> Result<ShardArg, String> {
         return Err(format!("`{text}` is no range of shards"));
     }
     Ok(ShardArg { first, last })
+}
+
+/// Sends log lines to standard error: warnings and errors, or what `NOVA_LOG` asks for (`info`, `debug`, or directives like
+/// `nova_router=debug`).
+pub fn init_logging() {
+    let filter = EnvFilter::try_from_env("NOVA_LOG").unwrap_or_else(|_| EnvFilter::new("warn"));
+    let stderr = std::io::stderr;
+    tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_ansi(stderr().is_terminal())
+        .with_writer(stderr)
+        .init();
 }
 
 /// Serves until the router, the parent or an error ends it; then the process should end with the returned code: 0 after

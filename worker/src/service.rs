@@ -138,7 +138,7 @@ impl Inner {
 
     /// Parses outside the shard's lock, so that searches and other batches go on.
     fn load(&self, request: &LoadFiles<'_>) -> Answer {
-        self.shard(request.shard)?;
+        self.find(request.shard)?;
         let mut reply = LoadReply { files: 0, symbols: 0 };
         let arrivals = request.files.0.iter().map(|file| {
             let parsed = match file.content {
@@ -155,7 +155,7 @@ impl Inner {
     }
 
     fn update(&self, request: &UpdateFile<'_>) -> Answer {
-        self.shard(request.shard)?;
+        self.find(request.shard)?;
         let parsed = parse(request.text);
         let mut shard = self.shard(request.shard)?;
         let applied = shard.update(request.epoch, request.rev, request.path, parsed)?;
@@ -194,7 +194,11 @@ impl Inner {
     }
 
     fn shard(&self, number: u32) -> Result<MutexGuard<'_, Shard>, ErrorReply> {
-        self.shards.get(&number).map(lock).ok_or_else(|| {
+        self.find(number).map(lock)
+    }
+
+    fn find(&self, number: u32) -> Result<&Mutex<Shard>, ErrorReply> {
+        self.shards.get(&number).ok_or_else(|| {
             ErrorReply::new(ErrorCode::UNKNOWN_SHARD, format!("shard {number} is not one of this worker's"))
         })
     }

@@ -67,7 +67,10 @@ async fn search(args: &SearchArgs) -> Result<ExitCode, Failure> {
     workspace.stop().await;
     printed?;
     Ok(if args.strict && (shards.failed > 0 || shards.warming > 0) {
-        eprintln!("nova: partial answer: {} of {} shards failed, {} warming", shards.failed, shards.total, shards.warming);
+        eprintln!(
+            "nova: partial answer: {} of {} shards failed, {} warming",
+            shards.failed, shards.total, shards.warming
+        );
         ExitCode::from(3)
     } else if answer.hits.is_empty() {
         ExitCode::from(1)
@@ -215,7 +218,7 @@ fn summary(router: &Router, start: Instant) -> IndexLine {
         .collect();
     let skipped = router.skipped().into_iter().map(|skipped| SkippedFields {
         root: layout.roots[skipped.root].display().to_string(),
-        path: skipped.path.display().to_string(),
+        path: skipped.path,
         reason: skipped.reason.code(),
         detail: skipped.reason.to_string(),
     });
@@ -235,8 +238,10 @@ fn print_summary(line: &IndexLine) -> io::Result<()> {
     writeln!(out, "{:>8} {:>10} {:>8}  shard", "files", "symbols", "MB")?;
     for shard in &line.shards {
         let name = if shard.source_root.is_empty() { "." } else { &shard.source_root };
-        let part = if shard.parts > 1 { format!(" ({} of {})", shard.part + 1, shard.parts) } else { String::new() };
-        let problem = shard.reason.as_ref().map(|reason| format!("  {}: {reason}", shard.state)).unwrap_or_default();
+        let part =
+            if shard.parts > 1 { format!(" ({} of {})", shard.part + 1, shard.parts) } else { String::new() };
+        let problem =
+            shard.reason.as_ref().map(|reason| format!("  {}: {reason}", shard.state)).unwrap_or_default();
         let megabytes = shard.bytes as f64 / 1e6;
         writeln!(out, "{:>8} {:>10} {megabytes:>8.1}  {name}{part}{problem}", shard.files, shard.symbols)?;
     }
@@ -352,7 +357,8 @@ async fn serve(args: &ServeArgs) -> Result<ExitCode, Failure> {
     let mut ready = 0;
     // Until interrupted.
     loop {
-        let now = router.status().iter().filter(|shard| matches!(shard.state, ShardState::Ready { .. })).count();
+        let now =
+            router.status().iter().filter(|shard| matches!(shard.state, ShardState::Ready { .. })).count();
         if now != ready {
             ready = now;
             eprintln!("nova: {ready} of {} shards ready", router.layout().shards.len());

@@ -9,7 +9,7 @@ mod workspace;
 use std::process::ExitCode;
 
 use clap::Parser;
-use tracing_subscriber::EnvFilter;
+use nova_worker::program::init_logging;
 
 use args::{Cli, Command};
 use output::Failure;
@@ -21,10 +21,7 @@ pub fn main() -> ExitCode {
         Ok(cli) => cli,
         Err(error) => return args::usage(&error),
     };
-    tracing_subscriber::fmt()
-        .with_env_filter(EnvFilter::try_from_env("NOVA_LOG").unwrap_or_else(|_| EnvFilter::new("warn")))
-        .with_writer(std::io::stderr)
-        .init();
+    init_logging();
     if let Command::Worker(args) = &cli.command {
         return nova_worker::program::run(args);
     }
@@ -54,7 +51,8 @@ fn execute(command: &Command) -> Result<ExitCode, Failure> {
 /// Ends with an error at SIGINT or SIGTERM; what was running is dropped, and with it connections and children.
 async fn interrupted() -> Result<ExitCode, Failure> {
     use tokio::signal::unix::{SignalKind, signal};
-    let listen = |kind| signal(kind).map_err(|error| Failure::internal(&format!("cannot listen to signals: {error}")));
+    let listen =
+        |kind| signal(kind).map_err(|error| Failure::internal(&format!("cannot listen to signals: {error}")));
     let (mut interrupt, mut terminate) = (listen(SignalKind::interrupt())?, listen(SignalKind::terminate())?);
     tokio::select! {
         _ = interrupt.recv() => {}

@@ -1,8 +1,8 @@
 //! From arguments to a router with workers, and to its end.
 
 use std::path::PathBuf;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use nova_transport_tokio::Address;
 
@@ -114,7 +114,9 @@ fn local_options(args: &WorkspaceArgs) -> Result<LocalOptions, Failure> {
     let command = match &args.worker_command {
         Some(program) => WorkerCommand { program: program.clone(), arguments: Vec::new() },
         None => WorkerCommand::own().map_err(|error| {
-            Failure::internal(&format!("cannot tell where this program lies ({error}); name a --worker-command"))
+            Failure::internal(&format!(
+                "cannot tell where this program lies ({error}); name a --worker-command"
+            ))
         })?,
     };
     let cache_dir = args.cache_dir.clone().or_else(default_cache_dir).unwrap_or_else(|| {
@@ -122,7 +124,7 @@ fn local_options(args: &WorkspaceArgs) -> Result<LocalOptions, Failure> {
         std::env::temp_dir().join("nova-cache")
     });
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
-    let workers = args.workers.map_or(cores.min(8), usize::from);
+    let workers = args.workers.map_or_else(|| cores.min(8), usize::from);
     Ok(LocalOptions { workers, command, cache_dir: absolute(cache_dir) })
 }
 

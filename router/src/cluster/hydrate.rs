@@ -12,7 +12,7 @@ use nova_proto_core::messages::{
 use nova_proto_core::{Body, Call, CallError, ErrorReply, SendError};
 use nova_transport_tokio::Handle;
 
-use super::{IN_FLIGHT_BYTES, Shared, ShardState};
+use super::{IN_FLIGHT_BYTES, ShardState, Shared};
 use crate::layout::{FileEntry, Shard, SkipReason, Skipped, read_source};
 
 /// About how much text one `LoadFiles` carries.
@@ -83,7 +83,13 @@ pub(super) async fn hydrate(
         .await?;
     let body = answer(handle, &IndexShard { shard: number, sync }).await?;
     let counters = reply::<IndexShard>(&body)?;
-    tracing::debug!(shard = number, worker, files = counters.files, symbols = counters.symbols, "shard ready");
+    tracing::debug!(
+        shard = number,
+        worker,
+        files = counters.files,
+        symbols = counters.symbols,
+        "shard ready"
+    );
     Ok(ShardState::Ready { counters, bytes })
 }
 
@@ -97,7 +103,8 @@ async fn send_manifest(
     let mut wanted = Vec::new();
     let mut first = 0;
     for files in shard.files.chunks(PAGE_ENTRIES) {
-        let entries: Vec<_> = files.iter().map(|file| ManifestEntry { path: &file.path, hash: None }).collect();
+        let entries: Vec<_> =
+            files.iter().map(|file| ManifestEntry { path: &file.path, hash: None }).collect();
         let end = first + u32::try_from(entries.len()).unwrap_or(u32::MAX);
         let page = ManifestPage { first, entries };
         let body = answer(handle, &SyncPage { shard: number, sync, page }).await?;
@@ -156,11 +163,14 @@ impl Job<'_> {
         let read = self.read(batch).await?;
         let skipped = read.skipped.into_iter().map(|(path, reason)| Skipped {
             root: self.shard.root,
-            path: path.into_string().into(),
+            path: path.into_string(),
             reason,
         });
         self.shared.table.skip(skipped);
-        let body = wait(self.handle, Call { reply_max: LoadFiles::REPLY_MAX, ..Call::new(LoadFiles::NUMBER, read.body) });
+        let body = wait(
+            self.handle,
+            Call { reply_max: LoadFiles::REPLY_MAX, ..Call::new(LoadFiles::NUMBER, read.body) },
+        );
         let body = body.await?;
         reply::<LoadFiles<'_>>(&body)?;
         self.shared.table.arrived(self.worker, self.number, count, read.bytes);
@@ -190,13 +200,7 @@ struct ReadBatch {
     skipped: Vec<(Box<str>, SkipReason)>,
 }
 
-fn read_batch(
-    shard: u32,
-    sync: u64,
-    rev: u64,
-    files: Vec<(u32, Box<str>, PathBuf)>,
-    max: u64,
-) -> ReadBatch {
+fn read_batch(shard: u32, sync: u64, rev: u64, files: Vec<(u32, Box<str>, PathBuf)>, max: u64) -> ReadBatch {
     let mut skipped = Vec::new();
     let mut texts = Vec::new();
     for (entry, path, absolute) in files {

@@ -83,7 +83,8 @@ impl ListedSymbols {
     async fn open_root(&self) -> Result<BinaryHeap<Reverse<Head>>, ListError> {
         let mut reachable = self.shared.table.reachable().into_iter().peekable();
         let mut heads = BinaryHeap::new();
-        for (number, _) in (0..).zip(&self.shared.layout.shards).filter(|(_, shard)| shard.root == self.root) {
+        for (number, _) in (0..).zip(&self.shared.layout.shards).filter(|(_, shard)| shard.root == self.root)
+        {
             while reachable.next_if(|reachable| reachable.shard < number).is_some() {}
             let Some(found) = reachable.next_if(|reachable| reachable.shard == number) else {
                 return Err(ListError { shard: number, reason: "no worker serves it".to_owned() });

@@ -75,7 +75,8 @@ struct Question {
 pub(super) async fn search(shared: &Shared, query: &str, options: &SearchOptions) -> SearchAnswer {
     let questions = questions(shared, query, options);
     let total = u32::try_from(shared.table.len()).unwrap_or(u32::MAX);
-    let mut answer = SearchAnswer { shards: ShardCounts { total, ..ShardCounts::default() }, ..SearchAnswer::default() };
+    let mut answer =
+        SearchAnswer { shards: ShardCounts { total, ..ShardCounts::default() }, ..SearchAnswer::default() };
     let mut replies = Vec::new();
     for outcome in join_all(questions.into_iter().map(ask)).await {
         match outcome {

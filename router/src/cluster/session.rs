@@ -9,7 +9,7 @@ use nova_transport_tokio::{Handle, Stream, drive};
 
 use super::admission::Gate;
 use super::hydrate::{self, HydrateError};
-use super::{Shared, ShardState};
+use super::{ShardState, Shared};
 
 /// How many shards of one worker are hydrated at once: enough to keep it busy while another waits for an answer.
 const SHARDS_AT_ONCE: usize = 4;

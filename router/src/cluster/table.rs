@@ -203,7 +203,9 @@ impl Table {
     }
 
     pub(super) fn is_settled(&self) -> bool {
-        self.slots().iter().all(|slot| matches!(slot.state, ShardState::Ready { .. } | ShardState::Failed { .. }))
+        self.slots()
+            .iter()
+            .all(|slot| matches!(slot.state, ShardState::Ready { .. } | ShardState::Failed { .. }))
     }
 
     /// All shards that can be asked, by their number.

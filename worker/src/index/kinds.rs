@@ -10,6 +10,12 @@ impl KindSet {
     /// Every kind there is.
     pub const ALL: Self = Self((1 << SymbolKind::ALL.len()) - 1);
 
+    /// The set whose bits are these; `None` if a bit stands for no kind.
+    #[must_use]
+    pub fn from_bits(bits: u16) -> Option<Self> {
+        (bits & !Self::ALL.0 == 0).then_some(Self(bits))
+    }
+
     /// Whether `kind` is in the set.
     #[must_use]
     pub fn contains(self, kind: SymbolKind) -> bool {

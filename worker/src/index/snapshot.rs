@@ -112,7 +112,12 @@ impl Snapshot {
 
     /// All files with their declarations, in the byte order of their paths. Outlines are made as they are asked for.
     pub fn iter(&self) -> impl Iterator<Item = (&Arc<str>, Outline)> {
-        iter(&self.layers)
+        iter(&self.layers, "")
+    }
+
+    /// Like [`iter`](Self::iter), beginning with the first path at or behind `from`.
+    pub fn iter_from(&self, from: &str) -> impl Iterator<Item = (&Arc<str>, Outline)> {
+        iter(&self.layers, from)
     }
 
     pub(super) fn layers(&self) -> &[Layer] {
@@ -120,15 +125,15 @@ impl Snapshot {
     }
 }
 
-/// The live files of `layers` in the order of their paths.
-fn iter(layers: &[Layer]) -> impl Iterator<Item = (&Arc<str>, Outline)> {
-    let mut files: Vec<_> = layers.iter().map(Layer::files).collect();
+/// The live files of `layers` in the order of their paths, beginning with the first at or behind `from`.
+fn iter<'a>(layers: &'a [Layer], from: &str) -> impl Iterator<Item = (&'a Arc<str>, Outline)> + use<'a> {
     let path = |layer: usize, file: u32| &layers[layer].segment().files.paths[file as usize];
-    let mut heads: BinaryHeap<_> = files
-        .iter_mut()
-        .enumerate()
-        .filter_map(|(layer, files)| files.next().map(|file| Reverse((path(layer, file), layer, file))))
-        .collect();
+    let mut files: Vec<_> = layers.iter().map(Layer::files).collect();
+    let mut heads = BinaryHeap::new();
+    for (layer, files) in files.iter_mut().enumerate() {
+        let first = files.find(|&file| **path(layer, file) >= *from);
+        heads.extend(first.map(|file| Reverse((path(layer, file), layer, file))));
+    }
     std::iter::from_fn(move || {
         let Reverse((name, layer, file)) = heads.pop()?;
         heads.extend(files[layer].next().map(|file| Reverse((path(layer, file), layer, file))));
@@ -138,7 +143,7 @@ fn iter(layers: &[Layer]) -> impl Iterator<Item = (&Arc<str>, Outline)> {
 
 fn merge(layers: &[Layer]) -> Layer {
     let mut builder = Builder::default();
-    for (path, outline) in iter(layers) {
+    for (path, outline) in iter(layers, "") {
         builder.push(Arc::clone(path), &outline);
     }
     Layer::new(builder.finish())
