@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 
 use crate::calls::{Calls, OwnCall, Reply};
-use crate::config::{Config, SMALL_BODY};
+use crate::config::{Compression, Config, SMALL_BODY};
 use crate::error::{
     CallError, CloseCode, CloseReason, ConfigError, ErrorCode, ErrorReply, PeerError, SendError,
 };
@@ -288,9 +288,7 @@ impl Connection {
         if self.calls.len() >= self.config.max_calls {
             return Err(SendError::TooManyCalls { limit: self.config.max_calls });
         }
-        if !agreed.allows(call.body.compression) {
-            return Err(SendError::CompressionNotAgreed);
-        }
+        check_compression(&call.body, agreed)?;
         let own = OwnCall {
             method: call.method,
             body: call.body,
@@ -332,13 +330,12 @@ impl Connection {
     /// the error that says so.
     ///
     /// # Errors
-    /// [`SendError::NoSuchRequest`] if it was answered before or the connection has ended.
+    /// [`SendError::NoSuchRequest`] if it was answered before or the connection has ended; still owed after
+    /// [`SendError::CompressionNotAgreed`] and [`SendError::RawLength`].
     pub fn respond(&mut self, id: RequestId, body: impl Into<Body>) -> Result<(), SendError> {
         let body = body.into();
-        if let Phase::Open(agreed) = &self.phase
-            && !agreed.allows(body.compression)
-        {
-            return Err(SendError::CompressionNotAgreed);
+        if let Phase::Open(agreed) = &self.phase {
+            check_compression(&body, agreed)?;
         }
         self.answer(id, Ok(body))
     }
@@ -573,6 +570,17 @@ impl Connection {
 
 fn too_large(what: &'static str, size: u64, limit: u64) -> Result<(), SendError> {
     if size > limit { Err(SendError::TooLarge { what, size, limit }) } else { Ok(()) }
+}
+
+/// Refuses a body that the peer would take for a violation.
+fn check_compression(body: &Body, agreed: &Agreed) -> Result<(), SendError> {
+    if !agreed.allows(body.compression) {
+        Err(SendError::CompressionNotAgreed)
+    } else if (body.compression == Compression::None) != (body.raw_len == 0) {
+        Err(SendError::RawLength)
+    } else {
+        Ok(())
+    }
 }
 
 fn later(now: Instant, after: Duration) -> Instant {

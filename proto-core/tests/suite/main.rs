@@ -1,0 +1,7 @@
+//! The protocol core through its public API: against hand-built frames, and against itself in virtual time.
+
+#[path = "../common/mod.rs"]
+mod common;
+
+mod outcomes;
+mod regressions;
