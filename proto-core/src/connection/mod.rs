@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 
-use crate::calls::{Calls, OwnCall, Reply};
+use crate::calls::{Calls, OwnCall, Reply, cost};
 use crate::config::{Compression, Config, SMALL_BODY};
 use crate::error::{
     CallError, CloseCode, CloseReason, ConfigError, ErrorCode, ErrorReply, PeerError, SendError,
@@ -289,10 +289,12 @@ impl Connection {
             return Err(SendError::TooManyCalls { limit: self.config.max_calls });
         }
         check_compression(&call.body, agreed)?;
+        let cost = cost(call.body.bytes.len() as u64, call.body.raw_len, call.reply_max);
         let own = OwnCall {
             method: call.method,
             body: call.body,
             reply_max: call.reply_max,
+            cost,
             deadline: call.timeout.map(|timeout| later(self.now, timeout)),
             trace: call.trace,
             id: None,
@@ -303,7 +305,7 @@ impl Connection {
             reply: Reply::None,
         };
         self.check_sizes(&own, agreed)?;
-        if !call.may_wait && !self.calls.fits(own.cost(), &self.effective_limits(agreed)) {
+        if !call.may_wait && !self.calls.fits(cost, &self.effective_limits(agreed)) {
             return Err(SendError::Busy);
         }
         let deadline = own.deadline;
@@ -457,7 +459,7 @@ impl Connection {
         too_large("body", body, u64::from(peer.max_body))?;
         too_large("uncompressed body", u64::from(call.body.raw_len), u64::from(peer.max_body))?;
         too_large("reply", u64::from(call.reply_max), u64::from(self.config.limits.max_body))?;
-        too_large("request cost", call.cost(), peer.work_budget)
+        too_large("request cost", call.cost, peer.work_budget)
     }
 
     fn answer(&mut self, id: RequestId, result: Result<Body, ErrorReply>) -> Result<(), SendError> {

@@ -116,6 +116,11 @@ impl Pair {
         self.run_until(|pair| pair.sides.iter().all(|side| side.app.closed.is_some()) || pair.is_quiet());
     }
 
+    /// Until both connections ended.
+    pub(crate) fn run_to_the_end(&mut self) {
+        self.run_until(|pair| pair.sides.iter().all(|side| side.app.closed.is_some()));
+    }
+
     /// Nothing is under way.
     fn is_quiet(&self) -> bool {
         self.pipes.iter().all(Pipe::is_empty)

@@ -11,6 +11,27 @@ use nova_proto_core::{
 use crate::common::victim::{Victim, small_limits};
 use crate::common::wire::{self, Offer};
 
+/// The budget is given back for the body that was sent, not for what is left of it in memory.
+#[test]
+fn requests_that_were_answered_give_their_whole_budget_back() {
+    let limits = small_limits();
+    let mut victim = Victim::with(Config::new(Role::Worker), &Offer { limits, ..Offer::default() });
+    for n in 0..20 {
+        let key = victim.conn.call(Call::new(1, vec![7; 60_000]), victim.now).expect("it fits alone");
+        let sent = victim.sent();
+        assert_eq!(sent.first().map(|frame| frame.kind), Some(wire::REQUEST), "call {n} goes out at once");
+        if n % 2 == 0 {
+            let events = victim.feed(&wire::response(2 * n + 1, 0, b"").bytes());
+            assert_eq!(events, [Event::Answer { key, result: Ok(Body::from("")) }]);
+        } else {
+            let events = victim.feed(&wire::error(2 * n + 1, 300).bytes());
+            assert!(matches!(events[..], [Event::Answer { .. }]));
+        }
+        victim.is_empty();
+        victim.takes(&wire::ack((n + 1) * 60_000));
+    }
+}
+
 /// A body that contradicts itself is refused here, not by the peer.
 #[test]
 fn raw_lengths_that_contradict_the_compression_are_not_sent() {
