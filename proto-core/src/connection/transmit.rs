@@ -180,7 +180,8 @@ impl Connection {
     fn open_call_on_wire(&mut self, key: CallKey, out: &mut Vec<u8>, room: u64) -> bool {
         let Some(id) = self.ids.allocate() else {
             self.fail_for_lack_of_ids(key);
-            return false;
+            // Not a frame, but there is one to send now.
+            return true;
         };
         self.calls.open_as(key, id);
         self.stats.requests_sent = self.stats.requests_sent.saturating_add(1);

@@ -32,6 +32,35 @@ fn requests_that_were_answered_give_their_whole_budget_back() {
     }
 }
 
+/// The `GoAway` that says so is sent at once: 0 means that nothing is left to send.
+#[test]
+fn a_side_without_ids_says_that_it_drains() {
+    let config = Config { first_id: u64::MAX - 2, ..Config::new(Role::Worker) };
+    let mut victim = Victim::with(config, &Offer::default());
+    let keys = [1, 2, 3].map(|_| victim.conn.call(Call::new(1, ""), victim.now).expect("open"));
+    let kinds: Vec<u8> = victim.sent().iter().map(|frame| frame.kind).collect();
+    assert_eq!(kinds, [wire::REQUEST, wire::REQUEST, wire::GOAWAY]);
+    assert_eq!(victim.events(), [Event::Answer { key: keys[2], result: Err(CallError::Draining) }]);
+    victim.takes(&wire::response(u64::MAX - 2, 0, b"").bytes());
+    victim.feed(&wire::response(u64::MAX, 0, b"").bytes());
+    assert_eq!(victim.conn.close_reason(), Some(&CloseReason::Local(CloseCode::IDS_EXHAUSTED)));
+}
+
+/// The same when the ids end with nothing else to send.
+#[test]
+fn a_call_that_finds_no_id_does_not_wait() {
+    for body in [10, 100_000] {
+        let mut router =
+            Victim::with(Config { first_id: u64::MAX, ..Config::new(Role::Router) }, &Offer::default());
+        let key = router.conn.call(Call::new(1, vec![1; body]), router.now).expect("open");
+        let kinds: Vec<u8> = router.sent().iter().map(|frame| frame.kind).collect();
+        assert_eq!(kinds, [wire::GOAWAY, wire::CLOSE]);
+        let events = router.events();
+        assert_eq!(events[0], Event::Answer { key, result: Err(CallError::Draining) });
+        assert_eq!(events[1..], [Event::Closed(CloseReason::Local(CloseCode::IDS_EXHAUSTED))]);
+    }
+}
+
 /// A body that contradicts itself is refused here, not by the peer.
 #[test]
 fn raw_lengths_that_contradict_the_compression_are_not_sent() {
