@@ -29,6 +29,9 @@ const DRAIN_AT_EXHAUSTION: Duration = Duration::from_secs(60);
 /// While this much input is not understood yet, the driver should not read more.
 const ENOUGH_INPUT: usize = 64 * 1024;
 
+/// Longer than any connection lives.
+const FAR: Duration = Duration::from_secs(100 * 365 * 24 * 60 * 60);
+
 /// One end of a remote RPC v3 connection, without any I/O.
 ///
 /// The methods come in four kinds. All of them may be called at any time and in any order; what does not fit the
@@ -585,8 +588,9 @@ fn check_compression(body: &Body, agreed: &Agreed) -> Result<(), SendError> {
     }
 }
 
+/// A moment that is too far away to be named becomes one that is far enough.
 fn later(now: Instant, after: Duration) -> Instant {
-    now.checked_add(after).unwrap_or(now)
+    now.checked_add(after).or_else(|| now.checked_add(FAR)).unwrap_or(now)
 }
 
 const _: () = assert!(MAX_HELLO_APP < ENOUGH_INPUT);

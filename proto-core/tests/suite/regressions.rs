@@ -61,6 +61,21 @@ fn a_call_that_finds_no_id_does_not_wait() {
     }
 }
 
+/// A time too far away to name is far away, not now.
+#[test]
+fn endless_times_do_not_pass_at_once() {
+    let mut config = Config::new(Role::Worker);
+    config.timers.handshake = Duration::MAX;
+    config.timers.stall = Duration::MAX;
+    config.timers.keepalive = Duration::MAX;
+    let mut victim = Victim::with(config, &Offer::default());
+    let call = Call { timeout: Some(Duration::MAX), ..Call::new(1, "") };
+    victim.conn.call(call, victim.now).expect("open");
+    victim.conn.drain(Duration::MAX, victim.now).expect("open");
+    assert_eq!(victim.pass(Duration::from_secs(3600)).len(), 1, "only that the waiting call was not sent");
+    assert_eq!(victim.conn.close_reason(), None);
+}
+
 /// A body that contradicts itself is refused here, not by the peer.
 #[test]
 fn raw_lengths_that_contradict_the_compression_are_not_sent() {
