@@ -176,10 +176,19 @@ struct Control {
 #[derive(Debug)]
 struct Keepalive {
     last_received: Instant,
-    /// The ping that was sent and not answered, and when it was encoded.
-    outstanding: Option<(u64, Option<Instant>)>,
+    outstanding: Option<OutstandingPing>,
     next_nonce: u64,
     round_trip: Option<Duration>,
+}
+
+/// The ping that is due or sent, and not answered.
+#[derive(Debug)]
+struct OutstandingPing {
+    nonce: u64,
+    /// When it became due: the peer has its whole grace from here, even if this side noticed late.
+    asked: Instant,
+    /// When it was encoded.
+    sent: Option<Instant>,
 }
 
 /// Who has said that no new requests should come.

@@ -115,7 +115,9 @@ impl Connection {
         } else if let Some(nonce) = self.control.pong.take() {
             encode_frame(out, &Pong { nonce });
         } else if let Some(nonce) = self.control.ping.take() {
-            self.keepalive.outstanding = Some((nonce, Some(self.now)));
+            if let Some(outstanding) = &mut self.keepalive.outstanding {
+                outstanding.sent = Some(self.now);
+            }
             encode_frame(out, &Ping { nonce });
         } else if let Some(received) = self.pacing.take_ack() {
             encode_frame(out, &Ack { received });

@@ -94,3 +94,15 @@ fn raw_lengths_that_contradict_the_compression_are_not_sent() {
     }
     assert_eq!(victim.conn.respond(request.id, body(Compression::Zstd, 5)), Ok(()));
 }
+
+/// A peer has the whole grace to answer a ping, even if this side noticed the silence late.
+#[test]
+fn a_ping_that_is_asked_for_late_can_still_be_answered() {
+    let mut victim = Victim::router();
+    assert_eq!(victim.pass(Duration::from_secs(60)), [], "this side slept");
+    assert!(victim.conn.poll_timeout() > Some(victim.now));
+    assert_eq!(victim.pass(Duration::ZERO), []);
+    let sent = victim.sent();
+    assert_eq!(sent[0].kind, wire::PING);
+    victim.takes(&wire::pong(sent[0].int(0)));
+}
