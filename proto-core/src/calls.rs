@@ -124,8 +124,16 @@ impl Calls {
     }
 
     /// Whether another request of this cost fits what the peer accepts now.
-    pub(crate) fn fits(&self, cost: u64, peer: &Limits) -> bool {
+    fn fits(&self, cost: u64, peer: &Limits) -> bool {
         self.open() < peer.max_concurrent as usize && self.cost.saturating_add(cost) <= peer.work_budget
+    }
+
+    /// Whether another request of this cost could go out without waiting for an answer, all that wait here before it.
+    pub(crate) fn fits_behind_waiting(&self, cost: u64, peer: &Limits) -> bool {
+        let waiting = self.large.iter().filter_map(|key| self.calls.get(key));
+        self.len() < peer.max_concurrent as usize
+            && waiting.map(|call| call.cost).fold(self.cost.saturating_add(cost), u64::saturating_add)
+                <= peer.work_budget
     }
 
     fn large_head_fits(&self, peer: &Limits) -> bool {

@@ -317,7 +317,7 @@ impl Connection {
             reply: Reply::None,
         };
         self.check_sizes(&own, agreed)?;
-        if !call.may_wait && !self.calls.fits(cost, &self.effective_limits(agreed)) {
+        if !call.may_wait && !self.calls.fits_behind_waiting(cost, &self.effective_limits(agreed)) {
             return Err(SendError::Busy);
         }
         let deadline = own.deadline;

@@ -76,6 +76,24 @@ fn endless_times_do_not_pass_at_once() {
     assert_eq!(victim.conn.close_reason(), None);
 }
 
+/// What waits counts, too: it will be sent before.
+#[test]
+fn a_call_that_must_not_wait_does_not_queue_behind_others() {
+    let limits = Limits { max_concurrent: 2, ..small_limits() };
+    let mut victim = Victim::with(Config::new(Role::Worker), &Offer { limits, ..Offer::default() });
+    let no_wait = |body: usize| Call { may_wait: false, ..Call::new(1, vec![0; body]) };
+    victim.conn.call(Call::new(1, ""), victim.now).expect("open");
+    victim.conn.call(no_wait(0), victim.now).expect("two fit");
+    assert_eq!(victim.conn.call(no_wait(0), victim.now), Err(SendError::Busy));
+
+    let limits = Limits { max_concurrent: 10, work_budget: 128 * 1024, ..small_limits() };
+    let mut victim = Victim::with(Config::new(Role::Worker), &Offer { limits, ..Offer::default() });
+    victim.conn.call(Call { reply_max: 0, ..Call::new(1, vec![0; 60_000]) }, victim.now).expect("open");
+    victim.conn.call(Call { reply_max: 0, ..no_wait(65_536) }, victim.now).expect("two fit");
+    assert_eq!(victim.conn.call(Call { reply_max: 0, ..no_wait(17_000) }, victim.now), Err(SendError::Busy));
+    assert_eq!(victim.conn.call(no_wait(100), victim.now).map(drop), Ok(()), "small ones cost only a slot");
+}
+
 /// A body that contradicts itself is refused here, not by the peer.
 #[test]
 fn raw_lengths_that_contradict_the_compression_are_not_sent() {
