@@ -202,14 +202,14 @@ impl Calls {
     }
 
     /// The next `Cancel` to send; it ends the request's body.
-    pub(crate) fn next_cancel(&mut self) -> Option<RequestId> {
+    pub(crate) fn next_cancel(&mut self) -> Option<(CallKey, RequestId)> {
         while let Some(key) = self.cancels.pop_front() {
             let Some(call) = self.calls.get_mut(&key) else { continue };
             call.body_ended = true;
             let id = call.id;
             self.close_if_done(key);
-            if id.is_some() {
-                return id;
+            if let Some(id) = id {
+                return Some((key, id));
             }
         }
         None

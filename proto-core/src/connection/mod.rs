@@ -578,6 +578,8 @@ impl Connection {
         if self.served.abandon(id, code) {
             self.events.push_back(Event::Cancelled { id });
         }
+        // Its place in the turn would stay for as long as the window is full.
+        self.bulk.retain(|bulk| *bulk != Bulk::Response(id));
         self.note_output();
     }
 }

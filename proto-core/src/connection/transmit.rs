@@ -121,7 +121,8 @@ impl Connection {
             encode_frame(out, &Ping { nonce });
         } else if let Some(received) = self.pacing.take_ack() {
             encode_frame(out, &Ack { received });
-        } else if let Some(id) = self.calls.next_cancel() {
+        } else if let Some((key, id)) = self.calls.next_cancel() {
+            self.bulk.retain(|bulk| *bulk != Bulk::Call(key));
             encode_frame(out, &Cancel { id: id.get() });
         } else if let Some((id, error)) = self.served.next_error() {
             encode_frame(out, &error_frame(id, &error));

@@ -124,3 +124,26 @@ fn a_ping_that_is_asked_for_late_can_still_be_answered() {
     assert_eq!(sent[0].kind, wire::PING);
     victim.takes(&wire::pong(sent[0].int(0)));
 }
+
+/// A peer that cancels answers it asked for, and acknowledges nothing, leaves no trace behind.
+#[test]
+fn cancelled_answers_do_not_pile_up_behind_a_full_window() {
+    let mut victim = Victim::router();
+    let ask = |id, reply_max| wire::Ask { id, reply_max, ..wire::Ask::default() }.frame(b"").bytes();
+    let answer = |victim: &mut Victim, id: u64| {
+        let events = victim.takes(&ask(id, 1 << 20));
+        let [Event::Request(request)] = &events[..] else { panic!("{events:?}") };
+        victim.conn.respond(request.id, vec![0; 1 << 20]).expect("owed");
+        victim.output();
+    };
+    answer(&mut victim, 1);
+    let before = format!("{:?}", victim.conn).len();
+    for n in 1..=1000 {
+        answer(&mut victim, 2 * n + 1);
+        victim.takes(&wire::cancel(2 * n + 1));
+        victim.output();
+    }
+    assert_eq!(victim.conn.stats().serving, 1);
+    let after = format!("{:?}", victim.conn).len();
+    assert!(after < before + 2000, "{before} before, {after} after");
+}
