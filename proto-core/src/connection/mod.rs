@@ -337,6 +337,7 @@ impl Connection {
         if was_wanted && self.calls.withdraw(key).is_none() {
             self.abandon_open_call(key);
         }
+        self.note_output();
         was_wanted
     }
 

@@ -147,3 +147,16 @@ fn cancelled_answers_do_not_pile_up_behind_a_full_window() {
     let after = format!("{:?}", victim.conn).len();
     assert!(after < before + 2000, "{before} before, {after} after");
 }
+
+/// The wait for the driver ends with what waited.
+#[test]
+fn a_cancelled_call_takes_its_wait_for_the_driver_with_it() {
+    let mut victim = Victim::worker();
+    let key = victim.conn.call(Call::new(1, ""), victim.now).expect("open");
+    assert!(victim.conn.cancel(key));
+    victim.now += Duration::from_secs(9);
+    victim.conn.receive(&wire::ping(1), victim.now);
+    assert_eq!(victim.events(), []);
+    assert_eq!(victim.pass(Duration::from_secs(2)), []);
+    assert_eq!(victim.conn.close_reason(), None);
+}
