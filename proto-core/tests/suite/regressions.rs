@@ -76,6 +76,15 @@ fn endless_times_do_not_pass_at_once() {
     assert_eq!(victim.conn.close_reason(), None);
 }
 
+#[test]
+fn an_endless_timeout_of_a_call_is_no_timeout() {
+    let mut victim = Victim::worker();
+    let call = Call { timeout: Some(Duration::MAX), ..Call::new(1, "") };
+    victim.conn.call(call, victim.now).expect("open");
+    assert_eq!(victim.sent()[0].int(6), u64::from(u32::MAX), "the longest the wire can say");
+    assert_eq!(victim.pass(Duration::from_secs(1)), []);
+}
+
 /// What waits counts, too: it will be sent before.
 #[test]
 fn a_call_that_must_not_wait_does_not_queue_behind_others() {
@@ -159,4 +168,10 @@ fn a_cancelled_call_takes_its_wait_for_the_driver_with_it() {
     assert_eq!(victim.events(), []);
     assert_eq!(victim.pass(Duration::from_secs(2)), []);
     assert_eq!(victim.conn.close_reason(), None);
+}
+
+#[test]
+fn a_major_version_is_configured_once() {
+    let config = Config { versions: vec![(3, 0), (3, 1)], ..Config::new(Role::Worker) };
+    assert!(Connection::new(config, Instant::now()).is_err());
 }
