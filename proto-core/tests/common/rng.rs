@@ -30,6 +30,12 @@ impl Rng {
         low + self.below(high - low + 1)
     }
 
+    /// A length of at most so many bits; short ones are as likely as long ones.
+    pub(crate) fn length(&mut self, bits: u64) -> usize {
+        let bits = self.between(1, bits);
+        self.below(1 << bits) as usize
+    }
+
     pub(crate) fn percent(&mut self, chance: u64) -> bool {
         self.below(100) < chance
     }

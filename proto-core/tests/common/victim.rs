@@ -1,11 +1,12 @@
 //! One connection whose peer is played by the test, byte by byte.
 
+use std::sync::OnceLock;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use nova_proto_core::{CloseCode, CloseReason, Config, Connection, Event, Limits, Role};
+use nova_proto_core::{Call, CloseCode, CloseReason, Config, Connection, Event, Limits, Role};
 
-use super::wire::{self, Offer, Sent};
+use super::wire::{self, Frame, Offer, Sent};
 
 /// A connection under attack.
 #[derive(Debug)]
@@ -17,7 +18,7 @@ pub(crate) struct Victim {
 impl Victim {
     /// Before the peer's first byte; a worker's `Hello` was taken.
     pub(crate) fn fresh(config: Config) -> Self {
-        let now = Instant::now();
+        let now = epoch();
         let conn = Connection::new(Config { grease: false, ..config }, now).expect("a good configuration");
         let mut victim = Self { conn, now };
         victim.sent();
@@ -121,6 +122,87 @@ impl Victim {
         assert_eq!((stats.calls, stats.serving, stats.serving_cost), (0, 0, 0));
     }
 }
+
+/// When every victim's life begins, so that two of them can be compared.
+pub(crate) fn epoch() -> Instant {
+    static EPOCH: OnceLock<Instant> = OnceLock::new();
+    *EPOCH.get_or_init(Instant::now)
+}
+
+/// A connection in a state that takes a frame of this kind, and such a frame.
+pub(crate) fn ready(kind: u8) -> (Victim, Frame) {
+    let text = "héllo".as_bytes();
+    let ext: &[(u16, &[u8])] = &[(900, b"abc"), (901, b"")];
+    match kind {
+        wire::HELLO => {
+            let mut victim = Victim::fresh(Config::new(Role::Router));
+            victim.takes(wire::PREFACE);
+            (victim, Offer { compression: vec![1], ..Offer::default() }.hello(ext))
+        }
+        wire::WELCOME | wire::REJECT => {
+            let mut victim = Victim::fresh(Config { zstd: true, ..Config::new(Role::Worker) });
+            victim.takes(wire::PREFACE);
+            if kind == wire::WELCOME {
+                return (victim, Offer { compression: vec![1], ..Offer::default() }.welcome(ext));
+            }
+            (victim, Frame::new(kind).u16(25).u32(7).string(text).ext(ext))
+        }
+        wire::REQUEST => {
+            let ask = wire::Ask { id: 1, body_len: 5, deadline_ms: 9, ext, ..wire::Ask::default() };
+            (Victim::router(), ask.frame(b"12345"))
+        }
+        wire::RESPONSE | wire::ERROR | wire::ACK => {
+            let mut victim = Victim::router();
+            victim.conn.call(Call::new(3, vec![1; 70_000]), victim.now).expect("open");
+            assert_eq!(victim.sent().len(), 1);
+            let frame = Frame::new(kind);
+            let frame = match kind {
+                wire::RESPONSE => frame.u64(2).u32(3).u8(0).u32(0).ext(ext).body(b"yes"),
+                wire::ERROR => frame.u64(2).u16(300).u8(1).u32(50).string(text).ext(ext),
+                _ => frame.u64(66_000),
+            };
+            (victim, frame)
+        }
+        wire::CHUNK => {
+            let mut victim = Victim::router();
+            let ask = wire::Ask { body_len: 5000, ..wire::Ask::default() };
+            victim.takes(&ask.frame(&[1; 4096]).bytes());
+            (victim, Frame::new(kind).u64(1).body(&[2; 904]))
+        }
+        wire::CANCEL => {
+            let mut victim = Victim::router();
+            victim.takes(&wire::request(1, b"x"));
+            (victim, Frame::new(kind).u64(1))
+        }
+        wire::PONG => {
+            let mut victim = Victim::router();
+            victim.pass(Duration::from_secs(10));
+            assert_eq!(victim.sent()[0].kind, wire::PING);
+            (victim, Frame::new(kind).u64(1))
+        }
+        wire::PING => (Victim::router(), Frame::new(kind).u64(77)),
+        wire::GOAWAY => (Victim::router(), Frame::new(kind).u32(5000)),
+        wire::CLOSE => (Victim::router(), Frame::new(kind).u16(0).u64(0).string(text)),
+        _ => panic!("no kind"),
+    }
+}
+
+/// Every kind of frame.
+pub(crate) const KINDS: [u8; 13] = [
+    wire::HELLO,
+    wire::WELCOME,
+    wire::REJECT,
+    wire::REQUEST,
+    wire::RESPONSE,
+    wire::CHUNK,
+    wire::ERROR,
+    wire::CANCEL,
+    wire::ACK,
+    wire::PING,
+    wire::PONG,
+    wire::GOAWAY,
+    wire::CLOSE,
+];
 
 /// Limits that are small enough to reach, and legal.
 pub(crate) fn small_limits() -> Limits {

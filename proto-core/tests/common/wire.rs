@@ -1,5 +1,7 @@
 //! Frames built and taken apart by hand, so that nothing here can share a mistake with the crate's own codec.
 
+use std::fmt;
+
 use nova_proto_core::{Limits, Role};
 
 pub(crate) const PREFACE: &[u8; 8] = b"NOVA3\r\n\0";
@@ -287,10 +289,18 @@ pub(crate) fn close(code: u16, last_id: u64, message: &[u8]) -> Frame {
 }
 
 /// Cuts a header that was sent into numbers and the rest.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub(crate) struct Sent {
     pub(crate) kind: u8,
     pub(crate) content: Vec<u8>,
+}
+
+impl fmt::Debug for Sent {
+    /// Not the whole body: some are megabytes.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let start = &self.content[..self.content.len().min(12)];
+        write!(f, "{:#04x} {start:?} of {}", self.kind, self.content.len())
+    }
 }
 
 impl Sent {

@@ -3,5 +3,10 @@
 #[path = "../common/mod.rs"]
 mod common;
 
+mod canonical;
+mod chunking;
+mod codec;
 mod outcomes;
+mod phases;
 mod regressions;
+mod splits;
