@@ -131,7 +131,7 @@ fn traffic(rng: &mut Rng) -> Vec<Vec<u8>> {
                     frames.push(wire::error(id, 300).bytes());
                     continue;
                 }
-                let total = left.unwrap_or(rng.below(60_000) as usize);
+                let total = left.unwrap_or_else(|| rng.below(60_000) as usize);
                 let part = total.min(rng.between(4096, 20_000) as usize);
                 frames.push(match left {
                     None => wire::response(id, total as u32, &vec![4; part]).bytes(),
