@@ -3,9 +3,11 @@
 #[path = "../common/mod.rs"]
 mod common;
 
+mod attacks;
 mod canonical;
 mod chunking;
 mod codec;
+mod drain;
 mod handshake;
 mod ids;
 mod limits;
@@ -13,3 +15,4 @@ mod outcomes;
 mod phases;
 mod regressions;
 mod splits;
+mod timers;
