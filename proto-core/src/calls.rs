@@ -25,6 +25,8 @@ pub(crate) struct OwnCall {
     pub(crate) method: u16,
     pub(crate) body: Body,
     pub(crate) reply_max: u32,
+    /// What it costs of the peer's work budget; kept, for the body is freed as soon as it is sent.
+    pub(crate) cost: u64,
     pub(crate) deadline: Option<Instant>,
     pub(crate) trace: Option<TraceContext>,
     /// Set with the first frame.
@@ -49,13 +51,9 @@ pub(crate) enum Reply {
 }
 
 impl OwnCall {
-    /// What this request costs of the peer's work budget: nothing if it is small each way.
-    pub(crate) fn cost(&self) -> u64 {
-        cost(self.body.bytes.len() as u64, self.body.raw_len, self.reply_max)
-    }
-
+    /// Whether it is small each way.
     pub(crate) fn is_small(&self) -> bool {
-        self.cost() == 0
+        self.cost == 0
     }
 
     fn is_closed(&self) -> bool {
@@ -126,13 +124,21 @@ impl Calls {
     }
 
     /// Whether another request of this cost fits what the peer accepts now.
-    pub(crate) fn fits(&self, cost: u64, peer: &Limits) -> bool {
+    fn fits(&self, cost: u64, peer: &Limits) -> bool {
         self.open() < peer.max_concurrent as usize && self.cost.saturating_add(cost) <= peer.work_budget
+    }
+
+    /// Whether another request of this cost could go out without waiting for an answer, all that wait here before it.
+    pub(crate) fn fits_behind_waiting(&self, cost: u64, peer: &Limits) -> bool {
+        let waiting = self.large.iter().filter_map(|key| self.calls.get(key));
+        self.len() < peer.max_concurrent as usize
+            && waiting.map(|call| call.cost).fold(self.cost.saturating_add(cost), u64::saturating_add)
+                <= peer.work_budget
     }
 
     fn large_head_fits(&self, peer: &Limits) -> bool {
         let head = self.large.front().and_then(|key| self.calls.get(key));
-        head.is_some_and(|call| self.fits(call.cost(), peer))
+        head.is_some_and(|call| self.fits(call.cost, peer))
     }
 
     /// Whether a small request may open now. The last slot is left to a large one whose budget is free, or steady
@@ -160,7 +166,7 @@ impl Calls {
     pub(crate) fn open_as(&mut self, key: CallKey, id: RequestId) {
         if let Some(call) = self.calls.get_mut(&key) {
             call.id = Some(id);
-            self.cost = self.cost.saturating_add(call.cost());
+            self.cost = self.cost.saturating_add(call.cost);
             self.by_id.insert(id, key);
         }
     }
@@ -196,14 +202,14 @@ impl Calls {
     }
 
     /// The next `Cancel` to send; it ends the request's body.
-    pub(crate) fn next_cancel(&mut self) -> Option<RequestId> {
+    pub(crate) fn next_cancel(&mut self) -> Option<(CallKey, RequestId)> {
         while let Some(key) = self.cancels.pop_front() {
             let Some(call) = self.calls.get_mut(&key) else { continue };
             call.body_ended = true;
             let id = call.id;
             self.close_if_done(key);
-            if id.is_some() {
-                return id;
+            if let Some(id) = id {
+                return Some((key, id));
             }
         }
         None
@@ -224,7 +230,7 @@ impl Calls {
         if let Some(call) = self.calls.get(&key)
             && call.is_closed()
         {
-            self.cost = self.cost.saturating_sub(call.cost());
+            self.cost = self.cost.saturating_sub(call.cost);
             if let Some(id) = call.id {
                 self.by_id.remove(&id);
             }

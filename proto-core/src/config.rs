@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use crate::error::ConfigError;
 use crate::frame::{MAX_HEADER, MAX_HELLO_APP, MAX_OFFERS};
 use crate::id::Role;
+use crate::negotiate::repeats;
 
 /// Bodies and replies of at most this many bytes are small: they cost only a slot and never wait for budget.
 pub const SMALL_BODY: u32 = 16 * 1024;
@@ -169,6 +170,8 @@ impl Config {
             Some("the application part of Hello is over 4 KiB")
         } else if self.versions.is_empty() || self.versions.len() > MAX_OFFERS {
             Some("between one and eight versions are offered")
+        } else if repeats(self.versions.iter().map(|(major, _)| *major)) {
+            Some("a major version is offered once, with its highest minor")
         } else if self.max_calls == 0 {
             Some("max_calls is 0")
         } else {

@@ -357,6 +357,9 @@ pub enum SendError {
     /// The compression is not agreed with this peer.
     #[error("this compression is not agreed with the peer")]
     CompressionNotAgreed,
+    /// A compressed body has a raw length above 0, another one has none: the peer would close.
+    #[error("the body's raw length contradicts its compression")]
+    RawLength,
     /// The request to answer is not open, or was answered before.
     #[error("no such request is waiting for an answer")]
     NoSuchRequest,

@@ -129,7 +129,7 @@ fn compression(zstd: bool) -> Vec<u8> {
     zstd.then(|| Compression::Zstd.number()).into_iter().collect()
 }
 
-fn repeats<T: Ord>(items: impl Iterator<Item = T>) -> bool {
+pub(crate) fn repeats<T: Ord>(items: impl Iterator<Item = T>) -> bool {
     let mut items: Vec<T> = items.collect();
     items.sort_unstable();
     let total = items.len();

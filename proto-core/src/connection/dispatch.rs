@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::{Connection, Expiring, Phase, Reading, later};
+use super::{Connection, Expiring, OutstandingPing, Phase, Reading, later};
 use crate::assembly::Assembly;
 use crate::calls::Reply;
 use crate::config::{Compression, MIN_CHUNK};
@@ -261,8 +261,8 @@ impl Connection {
 
     pub(super) fn on_pong(&mut self, pong: &Pong) -> Result<(), PeerError> {
         match self.keepalive.outstanding.take() {
-            Some((nonce, Some(at))) if nonce == pong.nonce => {
-                self.keepalive.round_trip = Some(self.now.saturating_duration_since(at));
+            Some(OutstandingPing { nonce, sent: Some(sent), .. }) if nonce == pong.nonce => {
+                self.keepalive.round_trip = Some(self.now.saturating_duration_since(sent));
                 Ok(())
             }
             _ => Err(PeerError::UnexpectedPong),

@@ -10,8 +10,8 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 
-use crate::calls::{Calls, OwnCall, Reply};
-use crate::config::{Config, SMALL_BODY};
+use crate::calls::{Calls, OwnCall, Reply, cost};
+use crate::config::{Compression, Config, SMALL_BODY};
 use crate::error::{
     CallError, CloseCode, CloseReason, ConfigError, ErrorCode, ErrorReply, PeerError, SendError,
 };
@@ -28,6 +28,9 @@ const DRAIN_AT_EXHAUSTION: Duration = Duration::from_secs(60);
 
 /// While this much input is not understood yet, the driver should not read more.
 const ENOUGH_INPUT: usize = 64 * 1024;
+
+/// Longer than any connection lives.
+const FAR: Duration = Duration::from_secs(100 * 365 * 24 * 60 * 60);
 
 /// One end of a remote RPC v3 connection, without any I/O.
 ///
@@ -173,10 +176,19 @@ struct Control {
 #[derive(Debug)]
 struct Keepalive {
     last_received: Instant,
-    /// The ping that was sent and not answered, and when it was encoded.
-    outstanding: Option<(u64, Option<Instant>)>,
+    outstanding: Option<OutstandingPing>,
     next_nonce: u64,
     round_trip: Option<Duration>,
+}
+
+/// The ping that is due or sent, and not answered.
+#[derive(Debug)]
+struct OutstandingPing {
+    nonce: u64,
+    /// When it became due: the peer has its whole grace from here, even if this side noticed late.
+    asked: Instant,
+    /// When it was encoded.
+    sent: Option<Instant>,
 }
 
 /// Who has said that no new requests should come.
@@ -288,13 +300,13 @@ impl Connection {
         if self.calls.len() >= self.config.max_calls {
             return Err(SendError::TooManyCalls { limit: self.config.max_calls });
         }
-        if !agreed.allows(call.body.compression) {
-            return Err(SendError::CompressionNotAgreed);
-        }
+        check_compression(&call.body, agreed)?;
+        let cost = cost(call.body.bytes.len() as u64, call.body.raw_len, call.reply_max);
         let own = OwnCall {
             method: call.method,
             body: call.body,
             reply_max: call.reply_max,
+            cost,
             deadline: call.timeout.map(|timeout| later(self.now, timeout)),
             trace: call.trace,
             id: None,
@@ -305,7 +317,7 @@ impl Connection {
             reply: Reply::None,
         };
         self.check_sizes(&own, agreed)?;
-        if !call.may_wait && !self.calls.fits(own.cost(), &self.effective_limits(agreed)) {
+        if !call.may_wait && !self.calls.fits_behind_waiting(cost, &self.effective_limits(agreed)) {
             return Err(SendError::Busy);
         }
         let deadline = own.deadline;
@@ -325,6 +337,7 @@ impl Connection {
         if was_wanted && self.calls.withdraw(key).is_none() {
             self.abandon_open_call(key);
         }
+        self.note_output();
         was_wanted
     }
 
@@ -332,13 +345,12 @@ impl Connection {
     /// the error that says so.
     ///
     /// # Errors
-    /// [`SendError::NoSuchRequest`] if it was answered before or the connection has ended.
+    /// [`SendError::NoSuchRequest`] if it was answered before or the connection has ended; still owed after
+    /// [`SendError::CompressionNotAgreed`] and [`SendError::RawLength`].
     pub fn respond(&mut self, id: RequestId, body: impl Into<Body>) -> Result<(), SendError> {
         let body = body.into();
-        if let Phase::Open(agreed) = &self.phase
-            && !agreed.allows(body.compression)
-        {
-            return Err(SendError::CompressionNotAgreed);
+        if let Phase::Open(agreed) = &self.phase {
+            check_compression(&body, agreed)?;
         }
         self.answer(id, Ok(body))
     }
@@ -460,7 +472,7 @@ impl Connection {
         too_large("body", body, u64::from(peer.max_body))?;
         too_large("uncompressed body", u64::from(call.body.raw_len), u64::from(peer.max_body))?;
         too_large("reply", u64::from(call.reply_max), u64::from(self.config.limits.max_body))?;
-        too_large("request cost", call.cost(), peer.work_budget)
+        too_large("request cost", call.cost, peer.work_budget)
     }
 
     fn answer(&mut self, id: RequestId, result: Result<Body, ErrorReply>) -> Result<(), SendError> {
@@ -567,6 +579,8 @@ impl Connection {
         if self.served.abandon(id, code) {
             self.events.push_back(Event::Cancelled { id });
         }
+        // Its place in the turn would stay for as long as the window is full.
+        self.bulk.retain(|bulk| *bulk != Bulk::Response(id));
         self.note_output();
     }
 }
@@ -575,8 +589,20 @@ fn too_large(what: &'static str, size: u64, limit: u64) -> Result<(), SendError>
     if size > limit { Err(SendError::TooLarge { what, size, limit }) } else { Ok(()) }
 }
 
+/// Refuses a body that the peer would take for a violation.
+fn check_compression(body: &Body, agreed: &Agreed) -> Result<(), SendError> {
+    if !agreed.allows(body.compression) {
+        Err(SendError::CompressionNotAgreed)
+    } else if (body.compression == Compression::None) != (body.raw_len == 0) {
+        Err(SendError::RawLength)
+    } else {
+        Ok(())
+    }
+}
+
+/// A moment that is too far away to be named becomes one that is far enough.
 fn later(now: Instant, after: Duration) -> Instant {
-    now.checked_add(after).unwrap_or(now)
+    now.checked_add(after).or_else(|| now.checked_add(FAR)).unwrap_or(now)
 }
 
 const _: () = assert!(MAX_HELLO_APP < ENOUGH_INPUT);

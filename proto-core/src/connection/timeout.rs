@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use super::{Connection, Expiring, Phase, later};
+use super::{Connection, Expiring, OutstandingPing, Phase, later};
 use crate::error::{CallError, CloseCode, CloseReason, ErrorCode};
 use crate::event::Event;
 
@@ -62,7 +62,10 @@ impl Connection {
     fn keepalive_due(&self) -> Instant {
         let timers = &self.config.timers;
         let ping = later(self.keepalive.last_received, timers.keepalive);
-        if self.keepalive.outstanding.is_some() { later(ping, timers.keepalive_grace) } else { ping }
+        match &self.keepalive.outstanding {
+            Some(outstanding) => later(ping.max(outstanding.asked), timers.keepalive_grace),
+            None => ping,
+        }
     }
 
     fn expire_deadlines(&mut self) {
@@ -104,7 +107,7 @@ impl Connection {
     fn send_ping(&mut self) {
         let nonce = self.keepalive.next_nonce;
         self.keepalive.next_nonce = nonce.wrapping_add(1);
-        self.keepalive.outstanding = Some((nonce, None));
+        self.keepalive.outstanding = Some(OutstandingPing { nonce, asked: self.now, sent: None });
         self.control.ping = Some(nonce);
         self.note_output();
     }

@@ -115,11 +115,14 @@ impl Connection {
         } else if let Some(nonce) = self.control.pong.take() {
             encode_frame(out, &Pong { nonce });
         } else if let Some(nonce) = self.control.ping.take() {
-            self.keepalive.outstanding = Some((nonce, Some(self.now)));
+            if let Some(outstanding) = &mut self.keepalive.outstanding {
+                outstanding.sent = Some(self.now);
+            }
             encode_frame(out, &Ping { nonce });
         } else if let Some(received) = self.pacing.take_ack() {
             encode_frame(out, &Ack { received });
-        } else if let Some(id) = self.calls.next_cancel() {
+        } else if let Some((key, id)) = self.calls.next_cancel() {
+            self.bulk.retain(|bulk| *bulk != Bulk::Call(key));
             encode_frame(out, &Cancel { id: id.get() });
         } else if let Some((id, error)) = self.served.next_error() {
             encode_frame(out, &error_frame(id, &error));
@@ -180,7 +183,8 @@ impl Connection {
     fn open_call_on_wire(&mut self, key: CallKey, out: &mut Vec<u8>, room: u64) -> bool {
         let Some(id) = self.ids.allocate() else {
             self.fail_for_lack_of_ids(key);
-            return false;
+            // Not a frame, but there is one to send now.
+            return true;
         };
         self.calls.open_as(key, id);
         self.stats.requests_sent = self.stats.requests_sent.saturating_add(1);

@@ -1,0 +1,18 @@
+//! The protocol core through its public API: against hand-built frames, and against itself in virtual time.
+
+#[path = "../common/mod.rs"]
+mod common;
+
+mod attacks;
+mod canonical;
+mod chunking;
+mod codec;
+mod drain;
+mod handshake;
+mod ids;
+mod limits;
+mod outcomes;
+mod phases;
+mod regressions;
+mod splits;
+mod timers;
