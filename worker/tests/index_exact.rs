@@ -209,10 +209,10 @@ fn of_equal_paths_the_last_counts() {
     assert_eq!(snapshot.apply([], ["a", "a", "b"]).files(), 0);
 }
 
-/// One file with methods called `name` at the given lines and columns.
-fn file(path: &str, name: &str, places: &[(u32, u32)]) -> Files {
+/// One file with methods at the given lines and columns.
+fn file(path: &str, methods: &[(&str, u32, u32)]) -> Files {
     let mut outline = Outline::new("p");
-    for &(line, column) in places {
+    for &(name, line, column) in methods {
         outline.push(Declaration { name, kind: SymbolKind::Method, parent: None, line, column });
     }
     Files::from([(path.into(), Arc::new(outline))])
@@ -221,14 +221,17 @@ fn file(path: &str, name: &str, places: &[(u32, u32)]) -> Files {
 #[test]
 fn ties_are_broken_by_path_across_snapshots_and_by_line_before_column() {
     let query = Query::parse("put", KindSet::ALL).unwrap();
-    let shards =
-        [file("c", "put", &[(1, 1)]), file("a", "put", &[(9, 1), (2, 5)]), file("b", "put", &[(1, 1)])];
+    let shards = [
+        file("c", &[("putX", 1, 1)]),
+        file("a", &[("putX", 4, 1), ("putX", 3, 1), ("putY", 9, 1), ("putY", 2, 5)]),
+        file("b", &[("putX", 1, 1)]),
+    ];
     let snapshots = shards.each_ref().map(snapshot);
-    for limit in 0..5 {
+    for limit in 0..7 {
         let found = search_all(&snapshots, &query, limit);
         let places: Vec<_> = found.hits.iter().map(|hit| (&*hit.path, hit.line)).collect();
-        assert_eq!(places, [("a", 2), ("a", 9), ("b", 1), ("c", 1)][..limit.min(4)]);
-        assert_eq!(found.truncated, limit < 4);
+        assert_eq!(places, [("a", 2), ("a", 3), ("a", 4), ("a", 9), ("b", 1), ("c", 1)][..limit.min(6)]);
+        assert_eq!(found.truncated, limit < 6);
     }
 }
 
