@@ -15,6 +15,7 @@ mod search;
 mod segment;
 mod snapshot;
 mod top;
+mod words;
 
 pub use kinds::KindSet;
 pub use query::{Query, QueryError};

@@ -12,7 +12,6 @@ use nova_proto_core::messages::Found;
 
 use super::layer::Layer;
 use super::members;
-use super::pattern::letter;
 use super::query::Matcher;
 use super::score::{
     self, ANCHORED, ANCHORED_UNBROKEN, EMPTY, EXACT, HUMPS, INITIALS, PREFIX, Rung, SUBSEQUENCE, SUBSTRING,
@@ -20,6 +19,7 @@ use super::score::{
 };
 use super::segment::Group;
 use super::top::{Candidate, Top};
+use super::words::letter;
 use super::{Query, Snapshot};
 
 /// The best `limit` matches of `query` in all of `snapshots`, which must not share files: what
