@@ -5,7 +5,7 @@ use std::fmt;
 use super::score::{
     ANCHORED, ANCHORED_UNBROKEN, EXACT, HUMPS, INITIALS, PREFIX, Rung, SUBSEQUENCE, SUBSTRING, UNBROKEN,
 };
-use super::words::{MAX_WORD_START, characters, fold, pairs, word_starts};
+use super::words::{MAX_WORD_START, characters, fold, letter, pair, pairs, word_starts};
 
 /// The longest pattern that may abbreviate: its characters fit the bits of one word.
 const MAX_ABBREVIATION: usize = 64;
@@ -42,6 +42,8 @@ pub(super) struct Pattern {
     pub(super) characters: u64,
     /// The bits that the signature of a name's pairs must have for the pattern to occur in it.
     pub(super) pairs: u64,
+    /// For each character after the first: the bit of its pair with the one before, and its own bit.
+    joints: Vec<(u64, u32)>,
     fits: Places,
     equals: Places,
 }
@@ -55,6 +57,7 @@ impl Pattern {
                 && chars.iter().all(|&c| fold(c) != c),
             characters: characters(chars.iter().copied()),
             pairs: pairs(folded.iter().copied()),
+            joints: folded.windows(2).map(|two| (pair(two[0], two[1]), letter(two[1]))).collect(),
             fits: Places::new(&chars, fits),
             equals: Places::new(&chars, |q, n| q == n),
             folded,
@@ -70,6 +73,13 @@ impl Pattern {
     /// Whether the pattern may abbreviate names, rather than only occur in them.
     pub(super) fn abbreviates(&self) -> bool {
         (1..=MAX_ABBREVIATION).contains(&self.len())
+    }
+
+    /// Whether a name with these signatures can match by its words: a character of the pattern either follows the one
+    /// before in the name as well, or begins a piece and so starts a word.
+    pub(super) fn may_begin_words(&self, pairs: u64, starting: u32) -> bool {
+        let begins = self.folded.first().is_some_and(|&first| starting & letter(first) != 0);
+        begins && self.joints.iter().all(|&(pair, letter)| pairs & pair != 0 || starting & letter != 0)
     }
 
     /// The rung of a name for this pattern, which must not be empty, and whether it matches in the same case.

@@ -19,7 +19,6 @@ use super::score::{
 };
 use super::segment::Group;
 use super::top::{Candidate, Top};
-use super::words::letter;
 use super::{Query, Snapshot};
 
 /// The best `limit` matches of `query` in all of `snapshots`, which must not share files: what
@@ -59,10 +58,10 @@ enum Select {
     Whole,
     /// Longer ones that begin like the pattern.
     Beginning,
-    /// Longer ones that begin like the pattern's first character and have its letters.
+    /// Longer ones that begin like the pattern's first character, if they may match by their words.
     FirstCharacter,
-    /// Longer ones that have the pattern's letters, its first one at the start of a word.
-    FirstLetter,
+    /// Longer ones that may match by their words.
+    WordStarts,
     /// Longer ones that have the pattern's letters, and its pairs of neighbours.
     Pairs,
     /// Longer ones that have the pattern's letters.
@@ -78,9 +77,9 @@ impl Pass {
             Pass { names: Select::FirstCharacter, rungs: (INITIALS, INITIALS) },
             Pass { names: Select::Beginning, rungs: (PREFIX, PREFIX) },
             Pass { names: Select::FirstCharacter, rungs: (ANCHORED_UNBROKEN, ANCHORED) },
-            Pass { names: Select::FirstLetter, rungs: (UNBROKEN, UNBROKEN) },
+            Pass { names: Select::WordStarts, rungs: (UNBROKEN, UNBROKEN) },
             Pass { names: Select::Pairs, rungs: (SUBSTRING, SUBSTRING) },
-            Pass { names: Select::FirstLetter, rungs: (HUMPS, HUMPS) },
+            Pass { names: Select::WordStarts, rungs: (HUMPS, HUMPS) },
             Pass { names: Select::Letters, rungs: (SUBSEQUENCE, SUBSEQUENCE) },
         ];
         let pattern = &matcher.pattern;
@@ -101,8 +100,6 @@ struct Scan<'a> {
     matcher: &'a Matcher,
     /// The greatest weight a symbol of the wanted kinds can have.
     max_weight: u8,
-    /// The signature bit of the pattern's first character.
-    first_letter: u32,
     /// By group: the names that have the pattern's letters, once a pass has asked for them.
     with_letters: Vec<OnceCell<Vec<u32>>>,
 }
@@ -114,7 +111,6 @@ impl<'a> Scan<'a> {
             layer,
             matcher,
             max_weight: weights.max().unwrap_or(0),
-            first_letter: matcher.pattern.folded.first().map_or(0, |&c| letter(c)),
             with_letters: vec![OnceCell::new(); layer.segment().names.groups.len()],
         }
     }
@@ -145,16 +141,19 @@ impl<'a> Scan<'a> {
     ) {
         let (names, pattern) = (&self.layer.segment().names, &self.matcher.pattern);
         let mut test = |name| self.test(pass, group, name, top);
+        let may_begin_words = |name: &u32| {
+            let name = *name as usize;
+            pattern.may_begin_words(names.pairs[name], names.starting[name])
+        };
         match pass.names {
             Select::All => group.names.clone().for_each(|name| self.offer(name, 0, top)),
             Select::Whole | Select::Beginning => names.starting_with(group, &pattern.folded).for_each(test),
             Select::FirstCharacter => {
                 let found = names.starting_with(group, &pattern.folded[..1]);
-                self.with_letters(found).for_each(test);
+                self.with_letters(found).filter(may_begin_words).for_each(test);
             }
-            Select::FirstLetter => {
-                let starting = |name: &u32| names.starting[*name as usize] & self.first_letter != 0;
-                with_letters().iter().copied().filter(starting).for_each(test);
+            Select::WordStarts => {
+                with_letters().iter().copied().filter(may_begin_words).for_each(test);
             }
             Select::Pairs => {
                 let paired = |name: &u32| names.pairs[*name as usize] & pattern.pairs == pattern.pairs;

@@ -77,16 +77,16 @@ pub(super) fn characters(text: impl Iterator<Item = char>) -> u64 {
     })
 }
 
-/// The signature of the pairs of neighbours among folded characters: a bit for each, chosen by multiplicative hashing.
+/// The signature of the pairs of neighbours among folded characters.
 pub(super) fn pairs(folded: impl Iterator<Item = char>) -> u64 {
     let mut before = None;
-    folded.fold(0, |set, c| match before.replace(c) {
-        Some(before) => {
-            let pair = (u32::from(before) << 7 ^ u32::from(c)).wrapping_mul(0x9E37_79B1);
-            set | 1 << (pair >> 26)
-        }
-        None => set,
-    })
+    folded.fold(0, |set, c| set | before.replace(c).map_or(0, |before| pair(before, c)))
+}
+
+/// The bit of two neighbours in the signature of pairs, chosen by multiplicative hashing.
+pub(super) fn pair(before: char, after: char) -> u64 {
+    let hash = (u32::from(before) << 7 ^ u32::from(after)).wrapping_mul(0x9E37_79B1);
+    1 << (hash >> 26)
 }
 
 /// The bits of the characters that start words.
