@@ -15,12 +15,8 @@ type Files = BTreeMap<Arc<str>, Arc<Outline>>;
 
 /// Names of few pieces, so that they resemble each other and the queries.
 fn name() -> impl Strategy<Value = String> {
-    let pieces = [
-        "Hash",
-        "Map",
-        "map",
-        "get",
-        "set",
+    let common = ["Hash", "Map", "map", "get", "a", "B"];
+    let odd = [
         "Concurrent",
         "XML",
         "URL",
@@ -28,9 +24,7 @@ fn name() -> impl Strategy<Value = String> {
         "$",
         "2",
         "10",
-        "a",
         "b",
-        "C",
         "É",
         "straße",
         "ǅ",
@@ -43,11 +37,21 @@ fn name() -> impl Strategy<Value = String> {
         "Aa",
         "aab",
     ];
-    vec(select(pieces.to_vec()), 1..6).prop_map(|pieces| pieces.concat())
+    prop_oneof![
+        2 => vec(select(common.to_vec()), 1..3),
+        1 => vec(select([&common[..], &odd].concat()), 1..6),
+    ]
+    .prop_map(|pieces| pieces.concat())
 }
 
 fn kind() -> impl Strategy<Value = SymbolKind> {
-    select(SymbolKind::ALL.to_vec())
+    let common = vec![SymbolKind::Class, SymbolKind::Interface, SymbolKind::Method];
+    prop_oneof![2 => select(common), 1 => select(SymbolKind::ALL.to_vec())]
+}
+
+/// Few results, so that most matches compete for a place.
+fn limit() -> impl Strategy<Value = usize> {
+    prop_oneof![2 => 0..6_usize, 1 => 0..40_usize]
 }
 
 fn outline() -> impl Strategy<Value = Arc<Outline>> {
@@ -85,8 +89,8 @@ fn query() -> impl Strategy<Value = Query> {
             .prop_map(String::from_iter),
         2 => name(),
         1 => name().prop_map(|name| name.to_lowercase()),
-        1 => (name(), select(vec!["Map#", "util.", "java.", "h.m.", "Hash.Map.", "ha#"]))
-            .prop_map(|(name, qualifiers)| format!("{qualifiers}{name}")),
+        2 => (name(), 0..4_usize, select(vec!["Map#", "util.", "java.", "h.m.", "Hash.Map.", "ha#", "u.", "B."]))
+            .prop_map(|(name, length, qualifiers)| qualifiers.to_owned() + &String::from_iter(name.chars().take(length))),
         1 => (name(), any::<u64>()).prop_map(|(name, keep)| {
             name.chars().enumerate().filter(|(at, _)| keep >> (at % 64) & 1 == 1).map(|(_, c)| c).collect()
         }),
@@ -142,7 +146,7 @@ proptest! {
     #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(600) })]
 
     #[test]
-    fn a_search_is_a_full_scan(files in files(), queries in vec(query(), 1..8), limit in 0..30_usize) {
+    fn a_search_is_a_full_scan(files in files(), queries in vec(query(), 1..8), limit in limit()) {
         let snapshot = snapshot(&files);
         for query in &queries {
             for limit in [limit, usize::MAX] {
@@ -156,7 +160,7 @@ proptest! {
         start in files(),
         changes in vec((files(), vec(path(), 0..6)), 1..8),
         queries in vec(query(), 1..4),
-        limit in 0..30_usize,
+        limit in limit(),
     ) {
         let mut files = start;
         let mut layered = snapshot(&files);
@@ -183,7 +187,7 @@ proptest! {
         files in files(),
         assignment in vec(0..64_usize, 1..20),
         query in query(),
-        limit in 0..30_usize,
+        limit in limit(),
     ) {
         let expected = full_scan(&files, &query, limit);
         for count in [1, 2, 7, 17, 64] {
@@ -211,28 +215,66 @@ fn of_equal_paths_the_last_counts() {
     assert_eq!(snapshot.apply([], ["a", "a", "b"]).files(), 0);
 }
 
+/// One file with methods at the given lines and columns.
+fn file(path: &str, methods: &[(&str, u32, u32)]) -> Files {
+    let mut outline = Outline::new("p");
+    for &(name, line, column) in methods {
+        outline.push(Declaration { name, kind: SymbolKind::Method, parent: None, line, column });
+    }
+    Files::from([(path.into(), Arc::new(outline))])
+}
+
+#[test]
+fn ties_are_broken_by_path_across_snapshots_and_by_line_before_column() {
+    let query = Query::parse("put", KindSet::ALL).unwrap();
+    let shards = [
+        file("c", &[("putX", 1, 1)]),
+        file("a", &[("putX", 4, 1), ("putX", 3, 1), ("putY", 9, 1), ("putY", 2, 5)]),
+        file("b", &[("putX", 1, 1)]),
+    ];
+    let snapshots = shards.each_ref().map(snapshot);
+    for limit in 0..7 {
+        let found = search_all(&snapshots, &query, limit);
+        let places: Vec<_> = found.hits.iter().map(|hit| (&*hit.path, hit.line)).collect();
+        assert_eq!(places, [("a", 2), ("a", 3), ("a", 4), ("a", 9), ("b", 1), ("c", 1)][..limit.min(6)]);
+        assert_eq!(found.truncated, limit < 6);
+    }
+}
+
+/// Twenty methods of one name.
+fn methods(name: &str) -> Arc<Outline> {
+    let mut outline = Outline::new("p");
+    for line in 1..=20 {
+        outline.push(Declaration { name, kind: SymbolKind::Method, parent: None, line, column: 1 });
+    }
+    Arc::new(outline)
+}
+
 #[test]
 fn small_changes_leave_few_layers_and_little_garbage() {
-    let outline = |name: &str| {
-        let mut outline = Outline::new("p");
-        for line in 1..20 {
-            outline.push(Declaration { name, kind: SymbolKind::Method, parent: None, line, column: 1 });
-        }
-        Arc::new(outline)
-    };
-    let files = (0..500).map(|file| (format!("{file}").into(), outline("old")));
-    let mut snapshot = Snapshot::new(files);
+    let mut snapshot = Snapshot::new((0..500).map(|file| (format!("{file}").into(), methods("old"))));
     let fresh = snapshot.memory_bytes();
     for round in 0..2000 {
-        snapshot = snapshot.apply([(format!("{}", round * 7 % 500).into(), outline("new"))], []);
+        snapshot = snapshot.apply([(format!("{}", round * 7 % 500).into(), methods("new"))], []);
         assert!(
             snapshot.memory_bytes() < fresh * 2,
             "{} of {fresh} in round {round}",
             snapshot.memory_bytes()
         );
     }
-    let methods = Query::parse("new", KindSet::ALL).unwrap();
-    let found = snapshot.search(&methods, usize::MAX);
+    let query = Query::parse("new", KindSet::ALL).unwrap();
+    let found = snapshot.search(&query, usize::MAX);
     assert_eq!(found.hits.len(), snapshot.symbols());
     assert!(found.hits.is_sorted_by_key(|hit| (Reverse(hit.score), hit.path.clone(), hit.line)));
+}
+
+#[test]
+fn removed_files_give_back_their_memory() {
+    let mut snapshot = Snapshot::new((0..500).map(|file| (format!("{file}").into(), methods("old"))));
+    let fresh = snapshot.memory_bytes();
+    for file in 0..450 {
+        snapshot = snapshot.apply([], [&*file.to_string()]);
+    }
+    assert!(snapshot.memory_bytes() < fresh / 4, "{} of {fresh}", snapshot.memory_bytes());
+    assert_eq!(snapshot.symbols(), 50 * 20);
 }

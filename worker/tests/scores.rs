@@ -112,6 +112,7 @@ fn the_scores_are_the_documented_ones() {
         ("hashmap", "java.util/HashMap@java/util/HashMap.java", 0x9781_FFFE),
         ("HashMap", "java.util/HashMap@src/Test/util/HashMap.java", 0x9701_FFFF),
         ("HM", "java.util/HashMap", 0x8781_FFF5),
+        ("HM", "_HashMap", 0x4781_FFF3),
         ("Hash", "nested:a.B/HashMap", 0x7681_FFF9),
         ("hm", "method:a.B/hashMap", 0x6481_FFF4),
         ("gv", "constant:a.B/GET_THE_VALUE@test", 0x5281_FFE8),

@@ -4,9 +4,9 @@ use std::cmp::Reverse;
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use super::pattern::{characters, folded, pairs, starting, word_starts};
 use super::score::{Traits, is_aside};
 use super::segment::{Container, Files, Group, NO_PARENT, Names, Segment, Slots};
+use super::words::{characters, folded, pairs, starting, word_starts};
 use crate::Outline;
 
 /// Takes files in the order of their paths and makes a [`Segment`] of them.

@@ -1,7 +1,7 @@
 //! Immutable snapshots of a shard's symbols and the exact search over them.
 //!
 //! [`Snapshot`] holds the declarations of many files, [`Query`] says what is sought and what each symbol scores;
-//! the module `score` specifies the scoring for workers in any language. A search returns exactly what scoring
+//! the module [`score`] specifies the scoring for workers in any language. A search returns exactly what scoring
 //! every symbol and sorting by [`HitKey`](nova_proto_core::messages::HitKey) would return.
 
 mod builder;
@@ -10,11 +10,12 @@ mod layer;
 mod members;
 mod pattern;
 mod query;
-mod score;
+pub mod score;
 mod search;
 mod segment;
 mod snapshot;
 mod top;
+mod words;
 
 pub use kinds::KindSet;
 pub use query::{Query, QueryError};

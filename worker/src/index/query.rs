@@ -10,7 +10,7 @@ use super::score::{self, Traits};
 ///
 /// `CHM` and `ConcurHM` find `ConcurrentHashMap`, `util.HashMap` the class of that package, `Map#put` and `Map.put`
 /// the method, and `Map#` all members of `Map`. Lower-case letters match either case. The exact rules are those of
-/// the module `score`.
+/// the module [`score`](super::score).
 #[derive(Debug, Clone)]
 pub struct Query {
     /// A symbol is matched by the one that has its kind, so no two share one.

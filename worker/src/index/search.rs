@@ -5,13 +5,13 @@
 //! of them; as the score bounds of later passes are lower, a query with many good matches ends early. One hit more
 //! than asked for is collected, so that whether there are more is known exactly without counting them.
 
+use std::cell::OnceCell;
 use std::ops::Range;
 
 use nova_proto_core::messages::Found;
 
 use super::layer::Layer;
 use super::members;
-use super::pattern::letter;
 use super::query::Matcher;
 use super::score::{
     self, ANCHORED, ANCHORED_UNBROKEN, EMPTY, EXACT, HUMPS, INITIALS, PREFIX, Rung, SUBSEQUENCE, SUBSTRING,
@@ -58,10 +58,10 @@ enum Select {
     Whole,
     /// Longer ones that begin like the pattern.
     Beginning,
-    /// Longer ones that begin like the pattern's first character and have its letters.
+    /// Longer ones that begin like the pattern's first character, if they may match by their words.
     FirstCharacter,
-    /// Longer ones that have the pattern's letters, its first one at the start of a word.
-    FirstLetter,
+    /// Longer ones that may match by their words.
+    WordStarts,
     /// Longer ones that have the pattern's letters, and its pairs of neighbours.
     Pairs,
     /// Longer ones that have the pattern's letters.
@@ -77,9 +77,9 @@ impl Pass {
             Pass { names: Select::FirstCharacter, rungs: (INITIALS, INITIALS) },
             Pass { names: Select::Beginning, rungs: (PREFIX, PREFIX) },
             Pass { names: Select::FirstCharacter, rungs: (ANCHORED_UNBROKEN, ANCHORED) },
-            Pass { names: Select::FirstLetter, rungs: (UNBROKEN, UNBROKEN) },
+            Pass { names: Select::WordStarts, rungs: (UNBROKEN, UNBROKEN) },
             Pass { names: Select::Pairs, rungs: (SUBSTRING, SUBSTRING) },
-            Pass { names: Select::FirstLetter, rungs: (HUMPS, HUMPS) },
+            Pass { names: Select::WordStarts, rungs: (HUMPS, HUMPS) },
             Pass { names: Select::Letters, rungs: (SUBSEQUENCE, SUBSEQUENCE) },
         ];
         let pattern = &matcher.pattern;
@@ -100,8 +100,8 @@ struct Scan<'a> {
     matcher: &'a Matcher,
     /// The greatest weight a symbol of the wanted kinds can have.
     max_weight: u8,
-    /// The signature bit of the pattern's first character.
-    first_letter: u32,
+    /// By group: the names that have the pattern's letters, once a pass has asked for them.
+    with_letters: Vec<OnceCell<Vec<u32>>>,
 }
 
 impl<'a> Scan<'a> {
@@ -111,13 +111,13 @@ impl<'a> Scan<'a> {
             layer,
             matcher,
             max_weight: weights.max().unwrap_or(0),
-            first_letter: matcher.pattern.folded.first().map_or(0, |&c| letter(c)),
+            with_letters: vec![OnceCell::new(); layer.segment().names.groups.len()],
         }
     }
 
     fn run(&self, pass: Pass, top: &mut Top<'a>) {
         let length = self.matcher.pattern.len();
-        for group in &self.layer.segment().names.groups {
+        for (group, with_letters) in self.layer.segment().names.groups.iter().zip(&self.with_letters) {
             let Some(surplus) = (group.chars as usize).checked_sub(length) else { continue };
             if matches!(pass.names, Select::Whole) != (surplus == 0) && !matches!(pass.names, Select::All) {
                 continue;
@@ -125,55 +125,49 @@ impl<'a> Scan<'a> {
             let weight = group.weight.min(self.max_weight);
             let bound = score::bound(pass.rungs.0, weight, surplus);
             if !top.is_closed_to(bound) {
-                self.group(pass, group, top);
+                let with_letters =
+                    || with_letters.get_or_init(|| self.with_letters(group.names.clone()).collect());
+                self.group(pass, group, with_letters, top);
             }
         }
     }
 
-    fn group(&self, pass: Pass, group: &Group, top: &mut Top<'a>) {
-        let (names, pattern) = (&self.layer.segment().names, &self.matcher.pattern);
-        match pass.names {
-            Select::All => group.names.clone().for_each(|name| self.offer(name, 0, top)),
-            Select::Whole | Select::Beginning => {
-                let found = names.starting_with(group, &pattern.folded);
-                found.for_each(|name| self.test(pass, group, name, top));
-            }
-            Select::FirstCharacter => {
-                let found = names.starting_with(group, &pattern.folded[..1]);
-                self.with_letters(pass, group, found, top, |_| true);
-            }
-            Select::FirstLetter => {
-                let starting = &names.starting[range(&group.names)];
-                self.with_letters(pass, group, group.names.clone(), top, |at| {
-                    starting[at] & self.first_letter != 0
-                });
-            }
-            Select::Pairs => {
-                let pairs = &names.pairs[range(&group.names)];
-                self.with_letters(pass, group, group.names.clone(), top, |at| {
-                    pairs[at] & pattern.pairs == pattern.pairs
-                });
-            }
-            Select::Letters => self.with_letters(pass, group, group.names.clone(), top, |_| true),
-        }
-    }
-
-    /// Tests those of `names` that have the pattern's letters and are `wanted`, a question about their position.
-    fn with_letters(
+    fn group<'s>(
         &self,
         pass: Pass,
         group: &Group,
-        names: Range<u32>,
+        with_letters: impl Fn() -> &'s Vec<u32>,
         top: &mut Top<'a>,
-        wanted: impl Fn(usize) -> bool,
     ) {
-        let letters = self.matcher.pattern.characters;
-        let known = &self.layer.segment().names.characters[range(&names)];
-        for ((at, &known), name) in known.iter().enumerate().zip(names) {
-            if known & letters == letters && wanted(at) {
-                self.test(pass, group, name, top);
+        let (names, pattern) = (&self.layer.segment().names, &self.matcher.pattern);
+        let mut test = |name| self.test(pass, group, name, top);
+        let may_begin_words = |name: &u32| {
+            let name = *name as usize;
+            pattern.may_begin_words(names.pairs[name], names.starting[name])
+        };
+        match pass.names {
+            Select::All => group.names.clone().for_each(|name| self.offer(name, 0, top)),
+            Select::Whole | Select::Beginning => names.starting_with(group, &pattern.folded).for_each(test),
+            Select::FirstCharacter => {
+                let found = names.starting_with(group, &pattern.folded[..1]);
+                self.with_letters(found).filter(may_begin_words).for_each(test);
             }
+            Select::WordStarts => {
+                with_letters().iter().copied().filter(may_begin_words).for_each(test);
+            }
+            Select::Pairs => {
+                let paired = |name: &u32| names.pairs[*name as usize] & pattern.pairs == pattern.pairs;
+                with_letters().iter().copied().filter(paired).for_each(test);
+            }
+            Select::Letters => with_letters().iter().for_each(|&name| test(name)),
         }
+    }
+
+    /// Those of `names` that have the pattern's letters.
+    fn with_letters(&self, names: Range<u32>) -> impl Iterator<Item = u32> {
+        let letters = self.matcher.pattern.characters;
+        let known = &self.layer.segment().names.characters[names.start as usize..names.end as usize];
+        known.iter().zip(names).filter(move |(known, _)| *known & letters == letters).map(|(_, name)| name)
     }
 
     /// Offers the symbols called `name` if that is on a rung of this pass.
@@ -210,8 +204,4 @@ impl<'a> Scan<'a> {
             }
         }
     }
-}
-
-fn range(names: &Range<u32>) -> Range<usize> {
-    names.start as usize..names.end as usize
 }

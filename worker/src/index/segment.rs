@@ -9,8 +9,9 @@ use std::sync::Arc;
 
 use nova_proto_core::messages::SymbolKind;
 
-use super::pattern::{Name, folded};
+use super::pattern::Name;
 use super::score::Traits;
+use super::words::folded;
 use crate::{Declaration, Outline};
 
 /// Stands for the missing parent of a top-level declaration.
