@@ -8,8 +8,8 @@ use std::time::{Duration, Instant};
 use nova_proto_core::frame::{self, Kind};
 use nova_proto_core::{
     ACK_EVERY, Body, Call, CallError, CloseCode, CloseReason, Compression, Config, Connection, ErrorCode,
-    ErrorReply, Event, Limits, MAX_UNKNOWN_IN_A_ROW, MIN_CHUNK, MIN_MAX_FRAME, Request, RequestId, Role,
-    SMALL_BODY, TraceContext,
+    ErrorReply, Event, Limits, MAX_UNKNOWN_IN_A_ROW, MIN_CHUNK, MIN_MAX_FRAME, Request, Role, SMALL_BODY,
+    TraceContext,
 };
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -82,7 +82,12 @@ struct Talk {
 
 impl Talk {
     /// What `from` sends next must be exactly these examples; `to` gets them and says what it understood.
-    fn hand_over(&mut self, names: &[&'static str], from: &mut Connection, to: &mut Connection) -> Vec<Event> {
+    fn hand_over(
+        &mut self,
+        names: &[&'static str],
+        from: &mut Connection,
+        to: &mut Connection,
+    ) -> Vec<Event> {
         let mut sent = Vec::new();
         let _ = from.poll_transmit(&mut sent, 64 * 1024);
         let mut expected = Vec::new();
@@ -90,7 +95,11 @@ impl Talk {
             self.seen.insert(name);
             expected.extend(self.examples.get(name).unwrap_or_else(|| panic!("no example {name}")));
         }
-        assert!(sent == expected, "{names:?}: the implementation sends {:02x?}", sent.get(..200.min(sent.len())));
+        assert!(
+            sent == expected,
+            "{names:?}: the implementation sends {:02x?}",
+            sent.get(..200.min(sent.len()))
+        );
         to.receive(&sent, self.now);
         std::iter::from_fn(|| to.poll_event()).collect()
     }
@@ -130,9 +139,8 @@ fn two_connections_exchange_exactly_the_frames_of_the_document() {
     // A small call with everything that is optional, and its answer.
     let trace = TraceContext { trace_id: [0x11; 16], span_id: [0x22; 8], flags: 1 };
     let timeout = Some(Duration::from_millis(1500));
-    let first = router
-        .call(Call { timeout, trace: Some(trace), ..Call::new(0x0300, "ping") }, t.now)
-        .expect("open");
+    let first =
+        router.call(Call { timeout, trace: Some(trace), ..Call::new(0x0300, "ping") }, t.now).expect("open");
     let asked = request(t.hand_over(&["Request"], router, worker));
     assert_eq!((asked.id.get(), asked.method, asked.reply_max), (2, 0x0300, SMALL_BODY));
     assert_eq!((asked.body, asked.trace), ("ping".into(), Some(trace)));
@@ -314,10 +322,11 @@ fn extensions_are_bounded_as_the_constants_say() {
     let many = |count: u16| (1..=count).map(|tag| (tag, 0)).collect::<Vec<_>>();
     assert!(read(&list(&many(8))) && !read(&list(&many(9))));
 
-    for (lengths, expected) in [(vec![(1, 256), (2, 256)], None), (vec![(1, 256), (2, 257)], Some(())), (
-        vec![(1, 0), (1, 0)],
-        Some(()),
-    )] {
+    for (lengths, expected) in [
+        (vec![(1, 256), (2, 256)], None),
+        (vec![(1, 256), (2, 257)], Some(())),
+        (vec![(1, 0), (1, 0)], Some(())),
+    ] {
         let now = Instant::now();
         let mut router = connection(Role::Router, false, now);
         let mut bytes = examples().remove("Hello").expect("it is there");
@@ -390,7 +399,11 @@ fn every_must_is_one_rule_with_an_id_and_one_outcome() {
                 prescribed.insert(*known);
             }
             "error" => assert!(error.contains(name), "R-{id}: no error code {name:?}"),
-            "ignore" | "drop" | "local" => {}
+            "drop" if !name.is_empty() => {
+                let known = close.get(name).unwrap_or_else(|| panic!("R-{id}: no close code {name:?}"));
+                prescribed.insert(*known);
+            }
+            "ignore" | "drop" | "local" => assert!(name.is_empty(), "R-{id}: {verb} has no code"),
             _ => panic!("R-{id}: unknown outcome {verb:?}"),
         }
     }
@@ -411,5 +424,15 @@ fn the_order_of_checks_names_only_registered_codes() {
             assert!(!is_code || known(word), "{word} in {row:?}");
         }
     }
-    let _ = RequestId::new(1);
+}
+
+#[test]
+fn every_rule_that_is_referred_to_exists() {
+    let rules: BTreeSet<&str> =
+        DOCUMENT.split("- **R-").skip(1).filter_map(|rest| rest.split("**").next()).collect();
+    for rest in DOCUMENT.split("R-").skip(1) {
+        let is_id = |c: char| c.is_ascii_digit() || c == '-' || c == 'A';
+        let id: &str = rest.split(|c| !is_id(c)).next().unwrap_or_default();
+        assert!(id.is_empty() || rules.contains(id), "R-{id} does not exist");
+    }
 }
