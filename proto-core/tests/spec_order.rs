@@ -1,7 +1,7 @@
 //! Section 22.2 of `docs/PROTOCOL.md`: for each frame, bytes that break a check and all later ones are answered with
 //! the close code of the first, in the order that the document gives.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use nova_proto_core::frame::PREFACE;
 use nova_proto_core::{Call, CloseCode, CloseReason, Config, Connection, Event, Limits, Role};
@@ -24,6 +24,9 @@ fn prescribed(frame: &str) -> Vec<String> {
 }
 
 type Extensions = Vec<(u16, Vec<u8>)>;
+
+/// A close code, and what makes a good frame deserve it.
+type Spoiler<T> = (&'static str, fn(&mut T));
 
 fn frame(kind: u8, header: &impl Serialize, body: &[u8]) -> Vec<u8> {
     let mut content = vec![kind];
@@ -131,7 +134,7 @@ fn code(mut connection: Connection, bytes: &[u8]) -> Option<CloseCode> {
 }
 
 /// Applies spoilers `first..` in reverse, so that the first one has the last word.
-fn spoil<T: Clone>(good: &T, spoilers: &[(&str, fn(&mut T))], first: usize) -> T {
+fn spoil<T: Clone>(good: &T, spoilers: &[Spoiler<T>], first: usize) -> T {
     let mut case = good.clone();
     for (_, spoiler) in spoilers.get(first..).unwrap_or_default().iter().rev() {
         spoiler(&mut case);
@@ -139,12 +142,7 @@ fn spoil<T: Clone>(good: &T, spoilers: &[(&str, fn(&mut T))], first: usize) -> T
     case
 }
 
-fn check<T: Clone>(
-    name: &str,
-    good: &T,
-    spoilers: &[(&str, fn(&mut T))],
-    outcome: impl Fn(&T) -> Option<CloseCode>,
-) {
+fn check<T: Clone>(name: &str, good: &T, spoilers: &[Spoiler<T>], outcome: impl Fn(&T) -> Option<CloseCode>) {
     let names: Vec<&str> = spoilers.iter().map(|(name, _)| *name).collect();
     let mut documented = prescribed(name);
     if let Some(extra) = documented.get(names.len()..) {
@@ -168,7 +166,7 @@ fn request() {
     let first = Case { id: 50, body_len: 5_000, body: vec![0; 4_096], reply_max: 100, ..Case::default() };
     let before = first.request();
     let good = Case { before, ..good };
-    let spoilers: [(&str, fn(&mut Case)); 12] = [
+    let spoilers: [Spoiler<Case>; 12] = [
         ("UNEXPECTED_FRAME", |case| case.before.extend(frame(0x22, &5_u32, &[]))),
         ("ID_ZERO", |case| case.id = 0),
         ("ID_PARITY", |case| case.id = 101),
@@ -193,7 +191,7 @@ fn request() {
 #[test]
 fn response() {
     let good = Case { id: 3, body_len: 3, body: vec![0; 3], ..Case::default() };
-    let spoilers: [(&str, fn(&mut Case)); 10] = [
+    let spoilers: [Spoiler<Case>; 10] = [
         ("ID_ZERO", |case| case.id = 0),
         ("ID_NOT_OPEN", |case| case.id = 5),
         ("BAD_EXTENSIONS", |case| case.ext = TWICE()),
@@ -225,7 +223,7 @@ fn chunks_in_both_directions() {
         let first = Case { id, body_len: 10_000, body: vec![0; 5_000], ..Case::default() };
         let before = if id == 3 { first.response() } else { first.request() };
         let good = Case { before, id, body: vec![0; 5_000], ..Case::default() };
-        let spoilers: [(&str, fn(&mut Case)); 4] = [
+        let spoilers: [Spoiler<Case>; 4] = [
             ("ID_ZERO", |case| case.id = 0),
             ("ID_NOT_OPEN", |case| case.id = if case.id == 3 { 1 } else { 102 }),
             ("BODY_OVERRUN", |case| case.body = vec![0; 5_001]),
@@ -240,7 +238,7 @@ fn chunks_in_both_directions() {
 #[test]
 fn error_and_cancel() {
     let good = Case { id: 3, ..Case::default() };
-    let spoilers: [(&str, fn(&mut Case)); 4] = [
+    let spoilers: [Spoiler<Case>; 4] = [
         ("ID_ZERO", |case| case.id = 0),
         ("ID_NOT_OPEN", |case| case.id = 2),
         ("BAD_EXTENSIONS", |case| case.ext = TWICE()),
@@ -250,7 +248,7 @@ fn error_and_cancel() {
 
     let before = Case { id: 50, ..Case::default() }.request();
     let good = Case { before, id: 50, cancellation: true, ..Case::default() };
-    let spoilers: [(&str, fn(&mut Case)); 4] = [
+    let spoilers: [Spoiler<Case>; 4] = [
         ("CANCEL_NOT_AGREED", |case| case.cancellation = false),
         ("ID_ZERO", |case| case.id = 0),
         ("ID_PARITY", |case| case.id = 3),
@@ -281,7 +279,7 @@ fn acknowledgements_and_pongs() {
 #[test]
 fn hello_and_welcome() {
     let now = Instant::now();
-    let spoilers: [(&str, fn(&mut Offer)); 7] = [
+    let spoilers: [Spoiler<Offer>; 7] = [
         ("BAD_EXTENSIONS", |hello| hello.ext = TWICE()),
         ("BAD_OFFER", |hello| hello.versions = vec![]),
         ("BAD_OFFER", |hello| hello.versions = vec![(4, 0), (4, 1)]),
@@ -294,7 +292,7 @@ fn hello_and_welcome() {
         let router = Connection::new(Config::new(Role::Router), now).expect("legal");
         code(router, &[PREFACE.to_vec(), frame(0x01, hello, &[])].concat())
     });
-    let spoilers: [(&str, fn(&mut Choice)); 5] = [
+    let spoilers: [Spoiler<Choice>; 5] = [
         ("BAD_EXTENSIONS", |welcome| welcome.ext = TWICE()),
         ("BAD_WELCOME", |welcome| welcome.version = (3, 1)),
         ("BAD_WELCOME", |welcome| welcome.features = 2),
@@ -333,4 +331,67 @@ fn every_frame() {
     }
     assert_eq!(code(open_worker(true, 2), &raw(1, &[0x80]).repeat(100)), None);
     assert_eq!(code(open_worker(true, 2), &raw(1025, &[0x14]).get(..4).unwrap_or_default()), None);
+}
+
+/// Section 4.1: not a byte earlier, not a byte later.
+#[test]
+fn a_header_is_examined_when_its_window_is_there() {
+    let closes_at = |mut connection: Connection, bytes: &[u8]| {
+        let now = Instant::now();
+        bytes.iter().position(|byte| {
+            connection.receive(&[*byte], now);
+            while connection.poll_event().is_some() {}
+            connection.is_closed()
+        })
+    };
+    let bad = Case { id: 0, body_len: 9_000, body: vec![0; 9_000], ..Case::default() };
+    assert_eq!(closes_at(open_worker(true, 2), &bad.request()), Some(4 + 1024 - 1), "a long frame");
+    let bad = Case { id: 0, body_len: 9, body: vec![0; 9], ..Case::default() }.request();
+    assert_eq!(closes_at(open_worker(true, 2), &bad), Some(bad.len() - 1), "a short frame");
+    assert_eq!(closes_at(open_worker(true, 2), &[1, 0x40, 0, 0, 9]), Some(3), "a length");
+    assert_eq!(closes_at(open_worker(true, 2), &[9, 0, 0, 0, 0x7f, 0]), Some(4), "a kind");
+    let bad = Offer { app: vec![0; 3_000], ext: TWICE(), ..offer() };
+    let bytes = [PREFACE.to_vec(), frame(0x01, &bad, &[])].concat();
+    let router = Connection::new(Config::new(Role::Router), Instant::now()).expect("legal");
+    assert_eq!(closes_at(router, &bytes), Some(bytes.len() - 1), "all of Hello");
+}
+
+/// Section 8.4: who says what when a handshake fails.
+#[test]
+fn a_failed_handshake_ends_as_prescribed() {
+    let now = Instant::now();
+    let later = now + Duration::from_secs(10);
+    let output = |role, bytes: &[u8], time| {
+        let config = Config { grease: false, ..Config::new(role) };
+        let mut connection = Connection::new(config, now).expect("legal");
+        let mut out = Vec::new();
+        let _ = connection.poll_transmit(&mut out, 1 << 16);
+        out.clear();
+        connection.receive(bytes, now);
+        while connection.poll_event().is_some() {}
+        connection.handle_timeout(time);
+        while connection.poll_event().is_some() {}
+        assert!(connection.is_closed());
+        let _ = connection.poll_transmit(&mut out, 1 << 16);
+        out
+    };
+    let reject = |code: CloseCode, retry: u32| {
+        // The message is free; kind, code and time are not.
+        let start = postcard::to_stdvec(&(code.0, retry)).expect("plain data");
+        move |out: &[u8]| out.starts_with(&PREFACE) && out[12] == 0x03 && out[13..].starts_with(&start)
+    };
+    let with_preface = |rest: Vec<u8>| [PREFACE.to_vec(), rest].concat();
+    let bad_hello = with_preface(frame(0x01, &Offer { versions: vec![(4, 0)], ..offer() }, &[]));
+    let good_hello = with_preface(frame(0x01, &offer(), &[]));
+    let bad_welcome = with_preface(frame(0x02, &Choice { version: (4, 0), ..choice() }, &[]));
+    assert!(reject(CloseCode::UNSUPPORTED_VERSION, 0)(&output(Role::Router, &bad_hello, now)));
+    assert!(reject(CloseCode::HANDSHAKE_TIMEOUT, 1_000)(&output(Role::Router, &good_hello, later)));
+    let close = output(Role::Worker, &bad_welcome, now);
+    assert_eq!(close[4..7], [0x23, 23, 0], "Close, BAD_WELCOME, nothing seen");
+    let rejected = with_preface(frame(0x03, &(26_u16, 5_u32, "", Extensions::new()), &[]));
+    for role in [Role::Router, Role::Worker] {
+        assert!(output(role, b"NOVA4\r\n\0", now).is_empty(), "a wrong preface");
+        assert!(output(role, &PREFACE, later).is_empty(), "silence behind the preface");
+    }
+    assert!(output(Role::Worker, &rejected, now).is_empty());
 }
