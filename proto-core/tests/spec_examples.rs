@@ -43,9 +43,13 @@ fn examples() -> BTreeMap<&'static str, Vec<u8>> {
 
 /// The rows of the first table below a heading, cells trimmed of blanks and backticks.
 fn table(heading: &str) -> Vec<Vec<&'static str>> {
+    table_below(|line| line == heading)
+}
+
+fn table_below(is_heading: impl Fn(&str) -> bool) -> Vec<Vec<&'static str>> {
     let rows: Vec<Vec<&str>> = DOCUMENT
         .lines()
-        .skip_while(|line| *line != heading)
+        .skip_while(|line| !is_heading(line))
         .skip(1)
         .take_while(|line| !line.starts_with('#'))
         .skip_while(|line| !line.starts_with('|'))
@@ -53,7 +57,7 @@ fn table(heading: &str) -> Vec<Vec<&'static str>> {
         .skip(2)
         .map(|row| row.trim_matches('|').split('|').map(|cell| cell.trim().trim_matches('`')).collect())
         .collect();
-    assert!(!rows.is_empty(), "no table under {heading}");
+    assert!(!rows.is_empty(), "a heading without a table");
     rows
 }
 
@@ -201,10 +205,55 @@ fn two_connections_exchange_exactly_the_frames_of_the_document() {
     assert_eq!(talk.seen, all, "every example is checked");
 }
 
+/// Reads a value by the type that a field table gives, and returns what follows it.
+fn skip<'a>(kind: &str, bytes: &'a [u8]) -> &'a [u8] {
+    let varint = |bytes: &'a [u8]| {
+        let (number, rest) = postcard::take_from_bytes::<u64>(bytes).expect("a number");
+        (usize::try_from(number).expect("in memory"), rest)
+    };
+    let (name, bound) = kind.trim_end_matches('>').rsplit_once(['<', ' ']).unwrap_or((kind, "0"));
+    match kind {
+        "u8" => &bytes[1..],
+        "u16" | "u32" | "u64" => varint(bytes).1,
+        "Limits" => table("## 6. The frames one by one").iter().fold(bytes, |rest, row| skip(row[1], rest)),
+        "extensions" => skip("list<(u16, bytes<512>), 8>", bytes),
+        _ if kind.starts_with('(') => {
+            let (first, second) = kind.trim_matches(['(', ')']).split_once(", ").expect("a pair");
+            skip(second, skip(first, bytes))
+        }
+        _ => {
+            let (length, rest) = varint(bytes);
+            assert!(length <= bound.parse().expect("a bound"), "{kind}");
+            match name.strip_prefix("list<") {
+                Some(element) => (0..length).fold(rest, |rest, _| skip(element.trim_end_matches(','), rest)),
+                None => &rest[length..],
+            }
+        }
+    }
+}
+
+/// The field table of a frame names the implementation's fields, in order, and its types fit the bytes.
+fn check_fields(value: &str, header: &[u8], body: usize) {
+    let (name, mut value) = value.split_once(' ').expect("a struct with fields");
+    let number = Kind::ALL.into_iter().find(|kind| kind.name() == name).map_or(0, Kind::number);
+    let heading = format!("{name} ({number:#04x})");
+    let mut rest = header;
+    for row in table_below(|line| line.starts_with("### 6.") && line.contains(&heading)) {
+        if row[0] == "body" {
+            continue;
+        }
+        let at = value.find(&format!("{}: ", row[0])).unwrap_or_else(|| panic!("{name} has no {}", row[0]));
+        value = &value[at..];
+        rest = skip(row[1], rest);
+    }
+    assert_eq!(rest.len(), body, "the fields of {name}");
+}
+
 #[test]
 fn every_example_is_the_canonical_form_of_its_header() {
-    fn canonical<T: DeserializeOwned + Serialize>(name: &str, header: &[u8], has_body: bool) {
+    fn canonical<T: DeserializeOwned + Serialize + Debug>(name: &str, header: &[u8], has_body: bool) {
         let (value, rest) = postcard::take_from_bytes::<T>(header).unwrap_or_else(|e| panic!("{name}: {e}"));
+        check_fields(&format!("{value:?}"), header, rest.len());
         assert!(has_body || rest.is_empty(), "{name} has bytes behind its last field");
         let written = postcard::to_stdvec(&value).expect("it was read");
         assert_eq!(written, header[..header.len() - rest.len()], "{name}");

@@ -330,7 +330,7 @@ fn every_frame() {
         assert_eq!(found, Some(expected), "{:02x?}", bytes.get(..bytes.len().min(20)));
     }
     assert_eq!(code(open_worker(true, 2), &raw(1, &[0x80]).repeat(100)), None);
-    assert_eq!(code(open_worker(true, 2), &raw(1025, &[0x14]).get(..4).unwrap_or_default()), None);
+    assert_eq!(code(open_worker(true, 2), raw(1025, &[0x14]).get(..4).unwrap_or_default()), None);
 }
 
 /// Section 4.1: not a byte earlier, not a byte later.
