@@ -2,6 +2,7 @@
 
 use memchr::{memchr2, memmem, memrchr2};
 
+use super::recovery::Member;
 use super::words::Word;
 
 /// Classes of bytes, as bits, so that one table serves every search.
@@ -89,8 +90,8 @@ pub(super) struct Lexer<'a> {
     open_text_block: Option<usize>,
     /// Set once a block ran into the end of the file.
     pub(super) open_block: bool,
-    /// Present while reading a file again whose braces do not match: how far the current member is indented.
-    pub(super) recovery: Option<usize>,
+    /// Present while reading a file again whose braces do not match: the member at hand.
+    pub(super) recovery: Option<Member>,
     /// How many more bytes may be read twice because parentheses turned out not to close. The limit keeps the
     /// time linear in files with nothing but open parentheses.
     pub(super) retries: usize,

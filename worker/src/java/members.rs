@@ -15,7 +15,7 @@ impl Scanner<'_> {
             let token = self.lexer.token();
             match token.kind {
                 Kind::Word(Word::Identifier) => {
-                    if self.named(token) {
+                    if self.named(first, token) {
                         return;
                     }
                 }
@@ -52,14 +52,20 @@ impl Scanner<'_> {
     ///
     /// In correct code the word behind the type is the name. But of `priv String name;` the type is half-typed,
     /// and taking `String` into it finds the name nevertheless.
-    fn named(&mut self, name: Token) -> bool {
+    fn named(&mut self, first: Token, name: Token) -> bool {
         let token = self.lexer.token();
         match token.kind {
             Kind::Symbol(b'(') => self.method(name),
-            Kind::Symbol(b'{') => {
-                // The parameter list has not been typed yet.
-                self.declare_method(name);
-                self.body();
+            Kind::Symbol(b'{') => match self.kind_of_part(first) {
+                Some(kind) => self.mistyped(kind, name),
+                None => {
+                    // The parameter list has not been typed yet.
+                    self.declare_method(name);
+                    self.body();
+                }
+            },
+            Kind::Word(Word::Bound | Word::Implements) => {
+                self.mistyped(self.kind_of_part(first).unwrap_or(SymbolKind::Class), name);
             }
             Kind::Symbol(b'<' | b'=' | b'>' | b'|') if self.lexer.conflict_marker(token) => self.field(name),
             Kind::Symbol(b'.' | b'<') => {

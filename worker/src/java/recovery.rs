@@ -9,6 +9,15 @@ use super::lookahead::Resemblance;
 use super::scan::{Braces, Scanner, Scope};
 use super::words::Word;
 
+/// What indentation says about the member that is being read.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Member {
+    /// How far it is indented.
+    pub(super) indent: usize,
+    /// Whether that is deeper than the type around it, so that nothing in its body is indented as little.
+    is_indented: bool,
+}
+
 impl Scope {
     /// Whether the members are indented deeper than the type, so that indentation says where it ends.
     fn is_indented(&self) -> bool {
@@ -31,7 +40,7 @@ impl Scanner<'_> {
                 false
             }
             (Kind::Symbol(b'{'), Some(indent)) => {
-                self.lexer.recovery = Some(indent);
+                self.begin_member(indent);
                 false
             }
             _ => false,
@@ -48,7 +57,6 @@ impl Scanner<'_> {
 
     /// Ends the types that a declaration cannot belong to because it is not indented deeper than they are.
     fn realign_member(&mut self, token: Token, indent: usize) {
-        self.lexer.recovery = Some(indent);
         while self.scopes.last().is_some_and(|scope| scope.is_indented() && indent <= scope.indent)
             && (self.scopes.len() > 1 || self.lexer.type_ahead(token.start))
         {
@@ -57,6 +65,12 @@ impl Scanner<'_> {
         if let Some(scope) = self.scopes.last_mut() {
             scope.member_indent.get_or_insert(indent);
         }
+        self.begin_member(indent);
+    }
+
+    fn begin_member(&mut self, indent: usize) {
+        let is_indented = self.scopes.last().is_some_and(|scope| indent > scope.indent);
+        self.lexer.recovery = Some(Member { indent, is_indented });
     }
 
     /// Reopens the top-level type that a brace too many closed, if `token` begins one of its members.
@@ -72,12 +86,12 @@ impl Scanner<'_> {
 }
 
 impl Lexer<'_> {
-    /// Passes over the body of a member that is indented by `member`. Returns whether a `}` ended it; otherwise
+    /// Passes over the body of `member`. Returns whether a `}` ended it; otherwise
     /// it ended in front of a line that cannot belong to it, or with the file.
-    pub(super) fn block_by_lines(&mut self, member: usize) -> bool {
+    pub(super) fn block_by_lines(&mut self, member: Member) -> bool {
         let mut depth = 1_usize;
-        // Whether the body is indented deeper than the member. The first line of code decides.
-        let mut is_indented = None;
+        // Whether the body is indented deeper than the member: if nothing else tells, its first line does.
+        let mut is_indented = member.is_indented.then_some(true);
         let mut at = self.pos;
         loop {
             at = self.find(at, class::LINES);
@@ -86,7 +100,7 @@ impl Lexer<'_> {
                 b'}' => depth -= 1,
                 b'\n' | b'\r' => {
                     at = self.skip_blanks(at);
-                    match self.line_in_block(at, member, &mut is_indented) {
+                    match self.line_in_block(at, member.indent, &mut is_indented) {
                         Line::Inside => {}
                         Line::Skipped(end) => at = end,
                         Line::ClosingBrace => depth = 0,
@@ -116,7 +130,7 @@ impl Lexer<'_> {
         }
     }
 
-    /// Judges the line of a body whose first visible character is at `at`.
+    /// Judges the line whose first visible character is at `at`, in the body of a member indented by `member`.
     fn line_in_block(&self, at: usize, member: usize, is_indented: &mut Option<bool>) -> Line {
         let byte = self.byte(at);
         let indent = self.indent(at).unwrap_or(usize::MAX);

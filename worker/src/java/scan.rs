@@ -3,6 +3,7 @@
 use nova_proto_core::messages::SymbolKind;
 
 use super::lexer::{Kind, Lexer, Token};
+use super::recovery::Member;
 use super::sink::Sink;
 use super::unescape::Source;
 use super::words::Word;
@@ -57,7 +58,7 @@ impl<'a> Scanner<'a> {
     /// A scanner for the usual, strict pass, or with `cause` for another one over a file with broken braces.
     pub(super) fn new(source: &'a Source<'a>, cause: Option<Braces>) -> Self {
         let mut lexer = Lexer::new(source.text().as_bytes());
-        lexer.recovery = cause.map(|_| 0);
+        lexer.recovery = cause.map(|_| Member::default());
         Self {
             lexer,
             sink: Sink::new(source),
@@ -96,7 +97,9 @@ impl<'a> Scanner<'a> {
             Kind::Word(word) => self.word(token, word),
             Kind::Symbol(b'}') => self.close(),
             Kind::Symbol(b'{') => self.body(),
-            Kind::Symbol(b'(') => self.lexer.parentheses(),
+            Kind::Symbol(b'(') => {
+                self.lexer.parentheses();
+            }
             Kind::Symbol(b'@') => self.at_sign(),
             Kind::Symbol(b'<') => {
                 if !self.lexer.conflict_marker(token) {
@@ -241,7 +244,9 @@ impl<'a> Scanner<'a> {
             let token = self.lexer.token();
             match token.kind {
                 Kind::Symbol(b';') => return,
-                Kind::Symbol(b'(') => self.lexer.parentheses(),
+                Kind::Symbol(b'(') => {
+                    self.lexer.parentheses();
+                }
                 Kind::Symbol(b'{' | b'}') | Kind::End => return self.lexer.pos = token.start,
                 Kind::Word(word) if word.starts_declaration() => return self.lexer.pos = token.start,
                 _ => {}
@@ -259,7 +264,7 @@ impl<'a> Scanner<'a> {
             symbol: symbol.or_else(|| self.enclosing()),
             name,
             in_constants: kind == SymbolKind::Enum,
-            indent: self.lexer.recovery.unwrap_or(0),
+            indent: self.lexer.recovery.map_or(0, |member| member.indent),
             member_indent: None,
         });
     }

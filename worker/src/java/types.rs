@@ -20,6 +20,24 @@ impl Scanner<'_> {
         }
     }
 
+    /// Reads a type whose keyword is mistyped (`cla Name {`) and whose name was just read.
+    pub(super) fn mistyped(&mut self, kind: SymbolKind, name: Token) {
+        self.lexer.pos = name.start;
+        self.type_declaration(kind);
+    }
+
+    /// The kind of type whose keyword `word` is the beginning of.
+    pub(super) fn kind_of_part(&self, word: Token) -> Option<SymbolKind> {
+        let typed = self.lexer.bytes_of(word);
+        let keywords: [(&[u8], _); 4] = [
+            (b"class", SymbolKind::Class),
+            (b"interface", SymbolKind::Interface),
+            (b"enum", SymbolKind::Enum),
+            (b"record", SymbolKind::Record),
+        ];
+        keywords.into_iter().find(|(keyword, _)| keyword.starts_with(typed)).map(|(_, kind)| kind)
+    }
+
     /// Reads what stands between the name and the body of a type. Returns whether the body follows.
     fn header(&mut self, kind: SymbolKind, name: Token, symbol: Option<u32>) -> bool {
         let mut has_components = kind != SymbolKind::Record;
@@ -29,7 +47,9 @@ impl Scanner<'_> {
             match token.kind {
                 Kind::Symbol(b'{') => return true,
                 Kind::Symbol(b';') => return false,
-                Kind::Symbol(b'(') if has_components => self.lexer.parentheses(),
+                Kind::Symbol(b'(') if has_components => {
+                    self.lexer.parentheses();
+                }
                 Kind::Symbol(b'(') => {
                     has_components = true;
                     self.components(symbol);
@@ -87,7 +107,7 @@ impl Scanner<'_> {
         loop {
             let token = self.lexer.token();
             let is_end = match token.kind {
-                Kind::Word(Word::Identifier) => {
+                Kind::Word(Word::Identifier) if !self.is_next_record(token) => {
                     (words, last) = (words + 1, Some(token));
                     continue;
                 }
@@ -131,6 +151,11 @@ impl Scanner<'_> {
         }
     }
 
+    /// Whether `token` begins another record because the components of this one broke off.
+    fn is_next_record(&mut self, token: Token) -> bool {
+        self.lexer.bytes_of(token) == b"record" && self.lexer.is_record()
+    }
+
     /// Reads what `token` begins among the constants of an enum.
     pub(super) fn constant(&mut self, token: Token) {
         match token.kind {
@@ -138,7 +163,9 @@ impl Scanner<'_> {
             Kind::Symbol(b'@') if self.lexer.peek().kind != Kind::Word(Word::Interface) => {
                 self.lexer.annotation();
             }
-            Kind::Symbol(b'(') => self.lexer.parentheses(),
+            Kind::Symbol(b'(') => {
+                self.lexer.parentheses();
+            }
             Kind::Symbol(b'{') => self.body(),
             Kind::Symbol(b';') => self.end_constants(),
             Kind::Word(Word::Identifier) if !self.is_member_among_constants(token) => {
