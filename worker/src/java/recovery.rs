@@ -131,7 +131,7 @@ impl Lexer<'_> {
     }
 
     /// Judges the line whose first visible character is at `at`, in the body of a member indented by `member`.
-    fn line_in_block(&self, at: usize, member: usize, is_indented: &mut Option<bool>) -> Line {
+    fn line_in_block(&mut self, at: usize, member: usize, is_indented: &mut Option<bool>) -> Line {
         let byte = self.byte(at);
         let indent = self.indent(at).unwrap_or(usize::MAX);
         if byte == b'=' && self.bytes[at..].starts_with(b"=======") {
@@ -155,9 +155,13 @@ impl Lexer<'_> {
 
     /// Where the second half of a merge conflict ends. Passing over it keeps the braces of a body matched when
     /// both sides open the same blocks.
-    fn conflict_end(&self, at: usize) -> Option<usize> {
-        let end = at + memmem::find(&self.bytes[at..], b"\n>>>>>>>")?;
-        Some(self.line_end(end + 1))
+    fn conflict_end(&mut self, at: usize) -> Option<usize> {
+        if self.open_conflict {
+            return None;
+        }
+        let found = memmem::find(&self.bytes[at..], b"\n>>>>>>>");
+        self.open_conflict = found.is_none();
+        Some(self.line_end(at + found? + 1))
     }
 
     fn skip_blanks(&self, at: usize) -> usize {

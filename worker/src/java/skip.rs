@@ -41,6 +41,9 @@ impl Lexer<'_> {
     /// Passes over parentheses whose `(` was just read, with whatever blocks they contain. If they do not close,
     /// stops at what is likely the end of the code that belongs to them and returns `false`.
     pub(super) fn parentheses(&mut self) -> bool {
+        if self.is_window {
+            return self.balanced_parentheses();
+        }
         let start = self.pos;
         if self.retries > 0 {
             if self.balanced_parentheses() {
