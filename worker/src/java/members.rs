@@ -56,6 +56,11 @@ impl Scanner<'_> {
         let token = self.lexer.token();
         match token.kind {
             Kind::Symbol(b'(') => self.method(name),
+            // The parameter list lacks its `(`.
+            Kind::Symbol(b')') if self.is_body_next() => {
+                self.declare_method(name);
+                self.method_rest();
+            }
             Kind::Symbol(b'{') => match self.kind_of_part(first) {
                 Some(kind) => self.mistyped(kind, name),
                 None => {
@@ -107,12 +112,17 @@ impl Scanner<'_> {
         }
         // Without a type only a body tells a method from a call.
         self.lexer.parentheses();
-        if matches!(self.lexer.peek().kind, Kind::Symbol(b'{') | Kind::Word(Word::Throws)) {
+        if self.is_body_next() {
             self.declare_method(name);
             self.method_rest();
         } else {
             self.statement();
         }
+    }
+
+    /// Whether the body of a method comes next, or the exceptions in front of it.
+    fn is_body_next(&mut self) -> bool {
+        matches!(self.lexer.peek().kind, Kind::Symbol(b'{') | Kind::Word(Word::Throws))
     }
 
     /// Reads a method whose `(` was just read.
@@ -144,7 +154,13 @@ impl Scanner<'_> {
                     self.lexer.initializer();
                     return;
                 }
-                Kind::Symbol(b'}') | Kind::Word(_) | Kind::End => return self.lexer.pos = token.start,
+                Kind::Symbol(b'}') | Kind::Word(_) | Kind::End => {
+                    self.lexer.pos = token.start;
+                    if self.is_in_body(token) {
+                        self.body();
+                    }
+                    return;
+                }
                 Kind::Symbol(b'[' | b']' | b')') => {}
                 Kind::Symbol(_) | Kind::Literal => {
                     if !self.lexer.conflict_marker(token) {

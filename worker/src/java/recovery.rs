@@ -23,28 +23,64 @@ impl Scope {
     fn is_indented(&self) -> bool {
         self.member_indent.is_some_and(|indent| indent > self.indent)
     }
+
+    /// Whether no member has been read yet.
+    fn is_just_open(&self) -> bool {
+        self.member_indent.is_none() && !self.in_constants
+    }
 }
 
 impl Scanner<'_> {
     /// Closes and reopens types so that the one that encloses `token` by its indentation is the innermost.
-    /// Returns whether `token` is a brace too many, to be passed over.
+    /// Returns whether nothing is left to do with `token`: it is a brace too many or was passed over.
+    ///
+    /// A `{` is one too many outside of types and behind that of a type; blocks are rare there.
     pub(super) fn realign(&mut self, token: Token) -> bool {
         let indent = self.lexer.indent(token.start);
         match (token.kind, indent) {
             (Kind::Symbol(b'}'), Some(indent)) => self.realign_brace(indent),
             (Kind::Word(_) | Kind::Symbol(b'@'), _) => {
                 self.reopen(token, indent);
-                if let Some(indent) = indent {
-                    self.realign_member(token, indent);
-                }
-                false
+                indent.is_some_and(|indent| {
+                    self.resume_body(token, indent) || self.realign_member(token, indent)
+                })
             }
+            (Kind::Symbol(b'{'), None) => self.scopes.last().is_none_or(Scope::is_just_open),
+            (Kind::Symbol(b'{'), Some(_)) if self.scopes.is_empty() => true,
             (Kind::Symbol(b'{'), Some(indent)) => {
-                self.begin_member(indent);
+                // Nobody indents a brace that was inserted by accident.
+                let member = self.scopes.last().and_then(|scope| scope.member_indent);
+                self.begin_member(member.unwrap_or(indent));
                 false
             }
             _ => false,
         }
+    }
+
+    /// Passes over the rest of a body that a brace too many closed: statements, which are indented deeper than
+    /// the members around them.
+    fn resume_body(&mut self, token: Token, indent: usize) -> bool {
+        let Some(scope) = self.scopes.last().filter(|scope| scope.is_indented() && !scope.in_constants)
+        else {
+            return false;
+        };
+        let member = scope.member_indent.filter(|&member| indent > member);
+        let Some(member) = member.filter(|_| self.cause == Some(Braces::Extra) && self.is_between_members)
+        else {
+            return false;
+        };
+        self.begin_member(member);
+        self.lexer.pos = token.start;
+        self.body();
+        true
+    }
+
+    /// Whether `token`, which stands where the body of a method should begin, is a statement in it, because
+    /// the `{` is missing.
+    pub(super) fn is_in_body(&self, token: Token) -> bool {
+        let member = self.lexer.recovery.map(|member| member.indent);
+        let indent = self.lexer.indent(token.start);
+        indent.zip(member).is_some_and(|(indent, member)| indent > member)
     }
 
     /// Lets a `}` that begins its line close the type that begins at the same indentation.
@@ -56,7 +92,7 @@ impl Scanner<'_> {
     }
 
     /// Ends the types that a declaration cannot belong to because it is not indented deeper than they are.
-    fn realign_member(&mut self, token: Token, indent: usize) {
+    fn realign_member(&mut self, token: Token, indent: usize) -> bool {
         while self.scopes.last().is_some_and(|scope| scope.is_indented() && indent <= scope.indent)
             && (self.scopes.len() > 1 || self.lexer.type_ahead(token.start))
         {
@@ -66,6 +102,7 @@ impl Scanner<'_> {
             scope.member_indent.get_or_insert(indent);
         }
         self.begin_member(indent);
+        false
     }
 
     fn begin_member(&mut self, indent: usize) {

@@ -50,6 +50,8 @@ pub(super) struct Scanner<'a> {
     pub(super) braces: Braces,
     /// The top-level type that was closed last, which a `}` too many may have closed too early.
     pub(super) last_closed: Option<Scope>,
+    /// Whether the last thing read was a whole member and not just something in front of one.
+    pub(super) is_between_members: bool,
     /// In a second pass, what the first one found.
     pub(super) cause: Option<Braces>,
 }
@@ -65,6 +67,7 @@ impl<'a> Scanner<'a> {
             scopes: Vec::new(),
             braces: Braces::Matched,
             last_closed: None,
+            is_between_members: true,
             cause,
         }
     }
@@ -84,6 +87,10 @@ impl<'a> Scanner<'a> {
             } else {
                 self.item(token);
             }
+            self.is_between_members = !matches!(
+                token.kind,
+                Kind::Word(Word::Modifier | Word::LooseModifier) | Kind::Symbol(b'@' | b'<')
+            );
         }
         if self.braces == Braces::Matched && (!self.scopes.is_empty() || self.lexer.is_unterminated()) {
             self.braces = Braces::Open;

@@ -63,30 +63,31 @@ impl Scanner<'_> {
                     self.lexer.annotation();
                 }
                 Kind::Symbol(b'.' | b',') | Kind::Word(Word::Bound | Word::Implements) => {}
-                Kind::Word(Word::Identifier) if !self.begins_member(previous, token) => {}
+                Kind::Word(Word::Identifier) if !self.begins_member(kind, previous, token) => {}
                 Kind::Symbol(b'=' | b'>' | b'|') if self.lexer.conflict_marker(token) => {}
                 Kind::Symbol(b'}') | Kind::End => {
                     self.lexer.pos = token.start;
                     return false;
                 }
-                _ => {
+                Kind::Word(_) | Kind::Symbol(b'@') => {
                     self.lexer.pos = token.start;
                     return self.is_body_without_brace(name, token);
                 }
+                Kind::Symbol(_) | Kind::Literal => {}
             }
             previous = token;
         }
     }
 
     /// Whether `token` is the first word of a member because the `{` in front of it is missing.
-    fn begins_member(&self, previous: Token, token: Token) -> bool {
+    fn begins_member(&self, kind: SymbolKind, previous: Token, token: Token) -> bool {
         // Correct code has two names in a row only behind `permits` or as the first of the two.
         let in_row = matches!(previous.kind, Kind::Word(Word::Identifier) | Kind::Symbol(b'<' | b'('))
             && self.lexer.bytes_of(previous) != b"permits"
             && self.lexer.bytes_of(token) != b"permits";
-        in_row
-            && self.lexer.is_line_between(previous, token)
-            && self.lexer.member_ahead(token.start).is_certain()
+        // A constant looks like nothing in particular.
+        let looks_right = || kind == SymbolKind::Enum || self.lexer.member_ahead(token.start).is_certain();
+        in_row && self.lexer.is_line_between(previous, token) && looks_right()
     }
 
     /// Whether the members of the type follow although its header broke off at `token`: not if that begins
