@@ -28,6 +28,7 @@ fn fixtures_yield_what_javac_sees() {
         "Annotations.java",
         "Compact.java",
         "Contextual.java",
+        "Corners.java",
         "Escapes.java",
         "Everyday.java",
         "Flexible.java",

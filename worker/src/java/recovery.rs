@@ -41,9 +41,12 @@ impl Scanner<'_> {
             (Kind::Symbol(b'}'), Some(indent)) => self.realign_brace(indent),
             (Kind::Word(_) | Kind::Symbol(b'@'), _) => {
                 self.reopen(token, indent);
-                indent.is_some_and(|indent| {
-                    self.resume_body(token, indent) || self.realign_member(token, indent)
-                })
+                let Some(indent) = indent else { return false };
+                let is_statement = self.resume_body(token, indent);
+                if !is_statement {
+                    self.realign_member(token, indent);
+                }
+                is_statement
             }
             (Kind::Symbol(b'{'), None) => self.scopes.last().is_none_or(Scope::is_just_open),
             (Kind::Symbol(b'{'), Some(_)) if self.scopes.is_empty() => true,
@@ -60,13 +63,12 @@ impl Scanner<'_> {
     /// Passes over the rest of a body that a brace too many closed: statements, which are indented deeper than
     /// the members around them.
     fn resume_body(&mut self, token: Token, indent: usize) -> bool {
-        let Some(scope) = self.scopes.last().filter(|scope| scope.is_indented() && !scope.in_constants)
-        else {
-            return false;
-        };
-        let member = scope.member_indent.filter(|&member| indent > member);
-        let Some(member) = member.filter(|_| self.cause == Some(Braces::Extra) && self.is_between_members)
-        else {
+        let is_possible = self.cause == Some(Braces::Extra) && self.is_between_members;
+        let scope =
+            self.scopes.last().filter(|scope| is_possible && scope.is_indented() && !scope.in_constants);
+        let is_statement =
+            |&member: &usize| indent > member && self.lexer.member_ahead(token.start) != Resemblance::Certain;
+        let Some(member) = scope.and_then(|scope| scope.member_indent).filter(is_statement) else {
             return false;
         };
         self.begin_member(member);
@@ -92,7 +94,7 @@ impl Scanner<'_> {
     }
 
     /// Ends the types that a declaration cannot belong to because it is not indented deeper than they are.
-    fn realign_member(&mut self, token: Token, indent: usize) -> bool {
+    fn realign_member(&mut self, token: Token, indent: usize) {
         while self.scopes.last().is_some_and(|scope| scope.is_indented() && indent <= scope.indent)
             && (self.scopes.len() > 1 || self.lexer.type_ahead(token.start))
         {
@@ -102,7 +104,6 @@ impl Scanner<'_> {
             scope.member_indent.get_or_insert(indent);
         }
         self.begin_member(indent);
-        false
     }
 
     fn begin_member(&mut self, indent: usize) {

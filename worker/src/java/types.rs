@@ -81,7 +81,8 @@ impl Scanner<'_> {
 
     /// Whether `token` is the first word of a member because the `{` in front of it is missing.
     fn begins_member(&self, kind: SymbolKind, previous: Token, token: Token) -> bool {
-        // Correct code has two names in a row only behind `permits` or as the first of the two.
+        // In correct code, one of two words in a row is `permits`; type parameters and components, of which
+        // `previous` is the opening bracket, end like a word.
         let in_row = matches!(previous.kind, Kind::Word(Word::Identifier) | Kind::Symbol(b'<' | b'('))
             && self.lexer.bytes_of(previous) != b"permits"
             && self.lexer.bytes_of(token) != b"permits";
@@ -102,53 +103,46 @@ impl Scanner<'_> {
     /// Reads the components of a record; the `(` was just read.
     fn components(&mut self, record: Option<u32>) {
         let parent = record.or_else(|| self.enclosing());
-        // A component is there once a second word follows a type; the last word is its name.
-        let mut words = 0;
-        let mut last = None;
         loop {
-            let token = self.lexer.token();
-            let is_end = match token.kind {
-                Kind::Word(Word::Identifier) if !self.is_next_record(token) => {
-                    (words, last) = (words + 1, Some(token));
-                    continue;
-                }
-                Kind::Symbol(b',') => false,
-                Kind::Symbol(b'.') => {
-                    // What follows a single dot belongs to the same type; what follows three is the name.
-                    words = usize::from(self.lexer.take(b'.') && self.lexer.take(b'.'));
-                    continue;
-                }
-                Kind::Word(Word::Primitive) | Kind::Symbol(b'[' | b']') => {
-                    words = 1;
-                    continue;
-                }
-                Kind::Symbol(b'<') => {
-                    self.lexer.angles();
-                    continue;
-                }
-                Kind::Symbol(b'@') => {
-                    self.lexer.annotation();
-                    continue;
-                }
-                Kind::Symbol(b'(') => {
-                    self.lexer.parentheses();
-                    continue;
-                }
-                Kind::Symbol(b')') => true,
-                Kind::Word(Word::LooseModifier) => continue,
-                Kind::Symbol(b'{' | b'}' | b';') | Kind::Word(_) | Kind::End => {
-                    self.lexer.pos = token.start;
-                    true
-                }
-                Kind::Symbol(_) | Kind::Literal => continue,
-            };
-            if let Some(name) = last.filter(|_| words > 1) {
+            let (name, ends_list) = self.component();
+            if let Some(name) = name {
                 self.sink.declare(SymbolKind::Component, name, parent);
             }
-            if is_end {
+            if ends_list {
                 return;
             }
-            (words, last) = (0, None);
+        }
+    }
+
+    /// Reads one component. Returns its name, and whether it is the last.
+    fn component(&mut self) -> (Option<Token>, bool) {
+        // The last word is the name, provided that a type precedes it.
+        let mut last = None;
+        let mut words = 0;
+        loop {
+            let token = self.lexer.token();
+            match token.kind {
+                Kind::Word(Word::Identifier) if !self.is_next_record(token) => {
+                    last = Some(token);
+                    words += 1;
+                }
+                Kind::Word(Word::Primitive) | Kind::Symbol(b'[' | b']') => words = 1,
+                // What follows a single dot belongs to the same type; what follows three is the name.
+                Kind::Symbol(b'.') => words = usize::from(self.lexer.take(b'.') && self.lexer.take(b'.')),
+                Kind::Symbol(b'<') => self.lexer.angles(),
+                Kind::Symbol(b'@') => self.lexer.annotation(),
+                Kind::Symbol(b'(') => {
+                    self.lexer.parentheses();
+                }
+                Kind::Symbol(b',') => return (last.filter(|_| words > 1), false),
+                Kind::Symbol(b')') => return (last.filter(|_| words > 1), true),
+                Kind::Word(Word::LooseModifier) => {}
+                Kind::Symbol(b'{' | b'}' | b';') | Kind::Word(_) | Kind::End => {
+                    self.lexer.pos = token.start;
+                    return (last.filter(|_| words > 1), true);
+                }
+                Kind::Symbol(_) | Kind::Literal => {}
+            }
         }
     }
 
