@@ -32,6 +32,7 @@ import com.sun.tools.javac.tree.JCTree.JCModuleDecl;
 import com.sun.tools.javac.tree.JCTree.JCVariableDecl;
 import com.sun.tools.javac.tree.TreeInfo;
 import com.sun.tools.javac.util.Context;
+import com.sun.tools.javac.util.Log;
 
 import java.io.BufferedOutputStream;
 import java.io.IOException;
@@ -238,7 +239,7 @@ public final class JavacSymbols {
         /** Where {@code name} is next: trees of types only say where the keyword is. */
         private int identifierAfter(int keyword, String name) {
             if (tokens == null) {
-                tokens = tokens(source.text);
+                tokens = tokens(source);
             }
             for (int at = indexOf(keyword) + 1; at < tokens.size(); at++) {
                 Token token = tokens.get(at);
@@ -263,11 +264,12 @@ public final class JavacSymbols {
             return low;
         }
 
-        private static List<Token> tokens(String text) {
+        private static List<Token> tokens(Source source) {
             Context context = new Context();
             // Errors have been reported while parsing; the second time they are noise.
             context.put(DiagnosticListener.class, (DiagnosticListener<JavaFileObject>) diagnostic -> { });
-            Scanner scanner = ScannerFactory.instance(context).newScanner(text, false);
+            Log.instance(context).useSource(source);
+            Scanner scanner = ScannerFactory.instance(context).newScanner(source.text, false);
             List<Token> tokens = new ArrayList<>();
             do {
                 scanner.nextToken();

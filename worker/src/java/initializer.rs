@@ -34,7 +34,7 @@ impl Lexer<'_> {
             match self.byte(at) {
                 b',' if self.is_declarator_ahead() => return InitializerEnd::Comma,
                 b';' => return InitializerEnd::Semicolon,
-                b'(' => self.parentheses(),
+                b'(' => is_open = !self.parentheses() && !self.continues_statement(),
                 b'{' => is_open = !self.block(),
                 b'\n' | b'\r' => {
                     if self.is_next_line_foreign(last) {
@@ -49,7 +49,12 @@ impl Lexer<'_> {
                         continue;
                     }
                 }
-                b'"' | b'\'' => self.pos = self.literal_end(at),
+                quote @ (b'"' | b'\'') => {
+                    self.pos = self.literal_end(at);
+                    // A literal that lacks its closing quote is an operand as well.
+                    last = Visible { byte: quote, end: self.pos };
+                    continue;
+                }
                 b'}' => {
                     self.pos = at;
                     return InitializerEnd::Missing;
@@ -97,35 +102,50 @@ impl Lexer<'_> {
         }
     }
 
+    /// Whether, behind parentheses that were not closed, the statement goes on or ends.
+    fn continues_statement(&mut self) -> bool {
+        matches!(self.peek().kind, Kind::Symbol(b',' | b';' | b'{' | b'}'))
+    }
+
     /// Whether the line that begins here starts a declaration although no semicolon ended the one being read.
     /// Passes over the space in front of the next token in any case, so that blank lines are read once.
+    ///
+    /// No expression continues with the words asked for here, so correct code is never taken apart.
     fn is_next_line_foreign(&mut self, last: Visible) -> bool {
         let token = self.peek();
         self.pos = token.start;
-        if !self.is_operand(last) {
-            return false;
-        }
         match token.kind {
-            Kind::Symbol(b'@') => true,
+            Kind::Symbol(b'@') => self.is_operand(last),
+            Kind::Word(Word::Class) => last.byte != b'.',
+            Kind::Word(Word::Void) => self.byte(token.end) != b'.',
             Kind::Word(word) if word.starts_declaration() => true,
-            Kind::Word(_) => self.member_ahead(token.start).is_certain(),
+            Kind::Word(_) => !self.expects_type(last) && self.member_ahead(token.start).is_certain(),
             _ => false,
         }
     }
 
-    /// Whether an expression may end with `last`. Without this, lines such as `new` + line end + `Foo bar` in
-    /// correct code would be taken apart.
+    /// Whether `last` ends a word or annotation behind which a type and a name may follow in an expression:
+    /// `instanceof` + line end + `String s`.
+    fn expects_type(&self, last: Visible) -> bool {
+        self.word_before(last.end).is_some_and(|word| {
+            let is_annotation = self.byte(last.end.saturating_sub(word.len() + 1)) == b'@';
+            is_annotation || matches!(Word::of(word), Word::Reserved | Word::LooseModifier)
+        })
+    }
+
+    /// Whether an expression may end with `last`.
     fn is_operand(&self, last: Visible) -> bool {
-        match last.byte {
-            b')' | b']' | b'}' | b'"' | b'\'' => true,
-            byte if byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'$' | 0x80..) => {
-                let line = &self.bytes[..last.end];
-                let is_part =
-                    |byte: &&u8| byte.is_ascii_alphanumeric() || matches!(**byte, b'_' | b'$' | 0x80..);
-                let word = line.iter().rev().take(16).take_while(is_part).count();
-                matches!(Word::of(&line[last.end - word..]), Word::Identifier | Word::Operand | Word::Class)
-            }
-            _ => false,
+        match self.word_before(last.end) {
+            Some(word) => matches!(Word::of(word), Word::Identifier | Word::Operand | Word::Class),
+            None => matches!(last.byte, b')' | b']' | b'}' | b'"' | b'\''),
         }
+    }
+
+    /// The word that ends at `end`, cut to a length at which it is no keyword.
+    fn word_before(&self, end: usize) -> Option<&[u8]> {
+        let before = self.bytes.get(..end)?;
+        let is_part = |byte: &&u8| byte.is_ascii_alphanumeric() || matches!(**byte, b'_' | b'$' | 0x80..);
+        let length = before.iter().rev().take(16).take_while(is_part).count();
+        (length > 0).then(|| &before[end - length..])
     }
 }

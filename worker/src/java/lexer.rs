@@ -2,6 +2,7 @@
 
 use memchr::{memchr2, memmem, memrchr2};
 
+use super::recovery::Member;
 use super::words::Word;
 
 /// Classes of bytes, as bits, so that one table serves every search.
@@ -87,13 +88,17 @@ pub(super) struct Lexer<'a> {
     /// From where on no comment and no text block ends, once one was found to lack its end.
     open_comment: Option<usize>,
     open_text_block: Option<usize>,
+    /// Set once the second half of a merge conflict was found to lack its end.
+    pub(super) open_conflict: bool,
     /// Set once a block ran into the end of the file.
     pub(super) open_block: bool,
-    /// Present while reading a file again whose braces do not match: how far the current member is indented.
-    pub(super) recovery: Option<usize>,
+    /// Present while reading a file again whose braces do not match: the member at hand.
+    pub(super) recovery: Option<Member>,
     /// How many more bytes may be read twice because parentheses turned out not to close. The limit keeps the
     /// time linear in files with nothing but open parentheses.
     pub(super) retries: usize,
+    /// Whether this only looks ahead. Then it must not look further ahead in turn.
+    pub(super) is_window: bool,
 }
 
 impl<'a> Lexer<'a> {
@@ -105,9 +110,11 @@ impl<'a> Lexer<'a> {
             comment_search: (1, 0),
             open_comment: None,
             open_text_block: None,
+            open_conflict: false,
             open_block: false,
             recovery: None,
             retries: bytes.len().saturating_mul(4),
+            is_window: false,
         }
     }
 

@@ -126,6 +126,7 @@ impl Lexer<'_> {
         let end = self.bytes.len().min(at.saturating_add(WINDOW));
         let mut ahead = Lexer::new(&self.bytes[..end]);
         ahead.pos = at;
+        ahead.is_window = true;
         ahead
     }
 }

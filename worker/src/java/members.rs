@@ -15,7 +15,7 @@ impl Scanner<'_> {
             let token = self.lexer.token();
             match token.kind {
                 Kind::Word(Word::Identifier) => {
-                    if self.named(token) {
+                    if self.named(first, token) {
                         return;
                     }
                 }
@@ -52,14 +52,25 @@ impl Scanner<'_> {
     ///
     /// In correct code the word behind the type is the name. But of `priv String name;` the type is half-typed,
     /// and taking `String` into it finds the name nevertheless.
-    fn named(&mut self, name: Token) -> bool {
+    fn named(&mut self, first: Token, name: Token) -> bool {
         let token = self.lexer.token();
         match token.kind {
             Kind::Symbol(b'(') => self.method(name),
-            Kind::Symbol(b'{') => {
-                // The parameter list has not been typed yet.
+            // The parameter list lacks its `(`.
+            Kind::Symbol(b')') if self.is_body_next() => {
                 self.declare_method(name);
-                self.body();
+                self.method_rest();
+            }
+            Kind::Symbol(b'{') => match self.kind_of_part(first) {
+                Some(kind) => self.mistyped(kind, name),
+                None => {
+                    // The parameter list has not been typed yet.
+                    self.declare_method(name);
+                    self.body();
+                }
+            },
+            Kind::Word(Word::Bound | Word::Implements) => {
+                self.mistyped(self.kind_of_part(first).unwrap_or(SymbolKind::Class), name);
             }
             Kind::Symbol(b'<' | b'=' | b'>' | b'|') if self.lexer.conflict_marker(token) => self.field(name),
             Kind::Symbol(b'.' | b'<') => {
@@ -101,12 +112,17 @@ impl Scanner<'_> {
         }
         // Without a type only a body tells a method from a call.
         self.lexer.parentheses();
-        if matches!(self.lexer.peek().kind, Kind::Symbol(b'{') | Kind::Word(Word::Throws)) {
+        if self.is_body_next() {
             self.declare_method(name);
             self.method_rest();
         } else {
             self.statement();
         }
+    }
+
+    /// Whether the body of a method comes next, or the exceptions in front of it.
+    fn is_body_next(&mut self) -> bool {
+        matches!(self.lexer.peek().kind, Kind::Symbol(b'{') | Kind::Word(Word::Throws))
     }
 
     /// Reads a method whose `(` was just read.
@@ -138,7 +154,13 @@ impl Scanner<'_> {
                     self.lexer.initializer();
                     return;
                 }
-                Kind::Symbol(b'}') | Kind::Word(_) | Kind::End => return self.lexer.pos = token.start,
+                Kind::Symbol(b'}') | Kind::Word(_) | Kind::End => {
+                    self.lexer.pos = token.start;
+                    if self.is_in_body(token) {
+                        self.body();
+                    }
+                    return;
+                }
                 Kind::Symbol(b'[' | b']' | b')') => {}
                 Kind::Symbol(_) | Kind::Literal => {
                     if !self.lexer.conflict_marker(token) {

@@ -3,6 +3,7 @@
 use nova_proto_core::messages::SymbolKind;
 
 use super::lexer::{Kind, Lexer, Token};
+use super::recovery::Member;
 use super::sink::Sink;
 use super::unescape::Source;
 use super::words::Word;
@@ -49,6 +50,8 @@ pub(super) struct Scanner<'a> {
     pub(super) braces: Braces,
     /// The top-level type that was closed last, which a `}` too many may have closed too early.
     pub(super) last_closed: Option<Scope>,
+    /// Whether the last thing read was a whole member and not just something in front of one.
+    pub(super) is_between_members: bool,
     /// In a second pass, what the first one found.
     pub(super) cause: Option<Braces>,
 }
@@ -57,13 +60,14 @@ impl<'a> Scanner<'a> {
     /// A scanner for the usual, strict pass, or with `cause` for another one over a file with broken braces.
     pub(super) fn new(source: &'a Source<'a>, cause: Option<Braces>) -> Self {
         let mut lexer = Lexer::new(source.text().as_bytes());
-        lexer.recovery = cause.map(|_| 0);
+        lexer.recovery = cause.map(|_| Member::default());
         Self {
             lexer,
             sink: Sink::new(source),
             scopes: Vec::new(),
             braces: Braces::Matched,
             last_closed: None,
+            is_between_members: true,
             cause,
         }
     }
@@ -83,6 +87,10 @@ impl<'a> Scanner<'a> {
             } else {
                 self.item(token);
             }
+            self.is_between_members = !matches!(
+                token.kind,
+                Kind::Word(Word::Modifier | Word::LooseModifier) | Kind::Symbol(b'@' | b'<')
+            );
         }
         if self.braces == Braces::Matched && (!self.scopes.is_empty() || self.lexer.is_unterminated()) {
             self.braces = Braces::Open;
@@ -96,7 +104,9 @@ impl<'a> Scanner<'a> {
             Kind::Word(word) => self.word(token, word),
             Kind::Symbol(b'}') => self.close(),
             Kind::Symbol(b'{') => self.body(),
-            Kind::Symbol(b'(') => self.lexer.parentheses(),
+            Kind::Symbol(b'(') => {
+                self.lexer.parentheses();
+            }
             Kind::Symbol(b'@') => self.at_sign(),
             Kind::Symbol(b'<') => {
                 if !self.lexer.conflict_marker(token) {
@@ -241,7 +251,9 @@ impl<'a> Scanner<'a> {
             let token = self.lexer.token();
             match token.kind {
                 Kind::Symbol(b';') => return,
-                Kind::Symbol(b'(') => self.lexer.parentheses(),
+                Kind::Symbol(b'(') => {
+                    self.lexer.parentheses();
+                }
                 Kind::Symbol(b'{' | b'}') | Kind::End => return self.lexer.pos = token.start,
                 Kind::Word(word) if word.starts_declaration() => return self.lexer.pos = token.start,
                 _ => {}
@@ -259,7 +271,7 @@ impl<'a> Scanner<'a> {
             symbol: symbol.or_else(|| self.enclosing()),
             name,
             in_constants: kind == SymbolKind::Enum,
-            indent: self.lexer.recovery.unwrap_or(0),
+            indent: self.lexer.recovery.map_or(0, |member| member.indent),
             member_indent: None,
         });
     }

@@ -8,8 +8,8 @@ impl Lexer<'_> {
     ///
     /// Only braces count: with parentheses left out, a half-typed call cannot hide the end of its method.
     pub(super) fn block(&mut self) -> bool {
-        if let Some(indent) = self.recovery {
-            return self.block_by_lines(indent);
+        if let Some(member) = self.recovery {
+            return self.block_by_lines(member);
         }
         let mut depth = 1_usize;
         let mut at = self.pos;
@@ -39,17 +39,20 @@ impl Lexer<'_> {
     }
 
     /// Passes over parentheses whose `(` was just read, with whatever blocks they contain. If they do not close,
-    /// stops at what is likely the end of the code that belongs to them.
-    pub(super) fn parentheses(&mut self) {
+    /// stops at what is likely the end of the code that belongs to them and returns `false`.
+    pub(super) fn parentheses(&mut self) -> bool {
+        if self.is_window {
+            return self.balanced_parentheses();
+        }
         let start = self.pos;
         if self.retries > 0 {
             if self.balanced_parentheses() {
-                return;
+                return true;
             }
             self.retries = self.retries.saturating_sub(self.pos - start);
             self.pos = start;
         }
-        self.open_parentheses();
+        self.open_parentheses()
     }
 
     /// Passes over parentheses as [`Self::parentheses`] does, but if they do not close in this statement, stops
@@ -86,32 +89,37 @@ impl Lexer<'_> {
     }
 
     /// Passes over parentheses that are known not to close, token by token: up to what cannot be inside of them.
-    fn open_parentheses(&mut self) {
+    fn open_parentheses(&mut self) -> bool {
         let mut depth = 1_usize;
         let mut previous = Kind::Symbol(b'(');
         loop {
             let token = self.token();
             match token.kind {
                 Kind::Symbol(b'(') => depth += 1,
+                Kind::Symbol(b')') if depth == 1 => return true,
                 Kind::Symbol(b')') => depth -= 1,
                 Kind::Symbol(b'{') if is_value_before(previous) => {
                     self.block();
                 }
-                Kind::Symbol(b'{' | b'}' | b';') | Kind::End => return self.pos = token.start,
-                Kind::Word(word) if word.starts_declaration() && previous != Kind::Symbol(b'.') => {
-                    return self.pos = token.start;
-                }
-                Kind::Word(_) | Kind::Symbol(b'@')
-                    if self.indent(token.start).is_some() && self.member_ahead(token.start).is_certain() =>
-                {
-                    return self.pos = token.start;
+                _ if self.is_behind_parentheses(token, previous) => {
+                    self.pos = token.start;
+                    return false;
                 }
                 _ => {}
             }
-            if depth == 0 {
-                return;
-            }
             previous = token.kind;
+        }
+    }
+
+    /// Whether `token` cannot be inside of parentheses, or begins a line that looks like a declaration.
+    fn is_behind_parentheses(&self, token: Token, previous: Kind) -> bool {
+        match token.kind {
+            Kind::Symbol(b'{' | b'}' | b';') | Kind::End => true,
+            Kind::Word(word) if word.starts_declaration() => previous != Kind::Symbol(b'.'),
+            Kind::Word(_) | Kind::Symbol(b'@') => {
+                self.indent(token.start).is_some() && self.member_ahead(token.start).is_certain()
+            }
+            _ => false,
         }
     }
 
@@ -119,8 +127,7 @@ impl Lexer<'_> {
     /// cannot be inside of them.
     pub(super) fn angles(&mut self) {
         let mut depth = 1_usize;
-        // Two names in a row mean that the second is the declared one and a `>` is missing.
-        let mut after_name = false;
+        let mut previous = self.peek();
         while depth > 0 {
             let token = self.token();
             match token.kind {
@@ -128,10 +135,16 @@ impl Lexer<'_> {
                 Kind::Symbol(b'>') => depth -= 1,
                 Kind::Symbol(b'@') => self.annotation(),
                 Kind::Symbol(b'.' | b',' | b'?' | b'&' | b'[' | b']') | Kind::Word(Word::Bound) => {}
-                Kind::Word(Word::Identifier | Word::Primitive) if !after_name => {}
+                // Two names in a row mean that the second is the declared one and a `>` is missing.
+                Kind::Word(Word::Identifier | Word::Primitive)
+                    if token == previous || !ends_type(previous) => {}
+                // So does a parameter list behind a name.
+                Kind::Symbol(b'(') if previous.kind == Kind::Word(Word::Identifier) => {
+                    return self.pos = previous.start;
+                }
                 _ => return self.pos = token.start,
             }
-            after_name = matches!(token.kind, Kind::Word(Word::Identifier | Word::Primitive));
+            previous = token;
         }
     }
 
@@ -163,6 +176,11 @@ impl Lexer<'_> {
         }
         found
     }
+}
+
+/// Whether a type may end with `token`.
+fn ends_type(token: Token) -> bool {
+    matches!(token.kind, Kind::Word(Word::Identifier | Word::Primitive) | Kind::Symbol(b'>' | b']'))
 }
 
 /// Whether a `{` behind `previous` opens an array or a lambda's body, not the body of a method.

@@ -20,6 +20,24 @@ impl Scanner<'_> {
         }
     }
 
+    /// Reads a type whose keyword is mistyped (`cla Name {`) and whose name was just read.
+    pub(super) fn mistyped(&mut self, kind: SymbolKind, name: Token) {
+        self.lexer.pos = name.start;
+        self.type_declaration(kind);
+    }
+
+    /// The kind of type whose keyword `word` is the beginning of.
+    pub(super) fn kind_of_part(&self, word: Token) -> Option<SymbolKind> {
+        let typed = self.lexer.bytes_of(word);
+        let keywords: [(&[u8], _); 4] = [
+            (b"class", SymbolKind::Class),
+            (b"interface", SymbolKind::Interface),
+            (b"enum", SymbolKind::Enum),
+            (b"record", SymbolKind::Record),
+        ];
+        keywords.into_iter().find(|(keyword, _)| keyword.starts_with(typed)).map(|(_, kind)| kind)
+    }
+
     /// Reads what stands between the name and the body of a type. Returns whether the body follows.
     fn header(&mut self, kind: SymbolKind, name: Token, symbol: Option<u32>) -> bool {
         let mut has_components = kind != SymbolKind::Record;
@@ -29,7 +47,9 @@ impl Scanner<'_> {
             match token.kind {
                 Kind::Symbol(b'{') => return true,
                 Kind::Symbol(b';') => return false,
-                Kind::Symbol(b'(') if has_components => self.lexer.parentheses(),
+                Kind::Symbol(b'(') if has_components => {
+                    self.lexer.parentheses();
+                }
                 Kind::Symbol(b'(') => {
                     has_components = true;
                     self.components(symbol);
@@ -43,30 +63,32 @@ impl Scanner<'_> {
                     self.lexer.annotation();
                 }
                 Kind::Symbol(b'.' | b',') | Kind::Word(Word::Bound | Word::Implements) => {}
-                Kind::Word(Word::Identifier) if !self.begins_member(previous, token) => {}
+                Kind::Word(Word::Identifier) if !self.begins_member(kind, previous, token) => {}
                 Kind::Symbol(b'=' | b'>' | b'|') if self.lexer.conflict_marker(token) => {}
                 Kind::Symbol(b'}') | Kind::End => {
                     self.lexer.pos = token.start;
                     return false;
                 }
-                _ => {
+                Kind::Word(_) | Kind::Symbol(b'@') => {
                     self.lexer.pos = token.start;
                     return self.is_body_without_brace(name, token);
                 }
+                Kind::Symbol(_) | Kind::Literal => {}
             }
             previous = token;
         }
     }
 
     /// Whether `token` is the first word of a member because the `{` in front of it is missing.
-    fn begins_member(&self, previous: Token, token: Token) -> bool {
-        // Correct code has two names in a row only behind `permits` or as the first of the two.
+    fn begins_member(&self, kind: SymbolKind, previous: Token, token: Token) -> bool {
+        // In correct code, one of two words in a row is `permits`; type parameters and components, of which
+        // `previous` is the opening bracket, end like a word.
         let in_row = matches!(previous.kind, Kind::Word(Word::Identifier) | Kind::Symbol(b'<' | b'('))
             && self.lexer.bytes_of(previous) != b"permits"
             && self.lexer.bytes_of(token) != b"permits";
-        in_row
-            && self.lexer.is_line_between(previous, token)
-            && self.lexer.member_ahead(token.start).is_certain()
+        // A constant looks like nothing in particular.
+        let looks_right = || kind == SymbolKind::Enum || self.lexer.member_ahead(token.start).is_certain();
+        in_row && self.lexer.is_line_between(previous, token) && looks_right()
     }
 
     /// Whether the members of the type follow although its header broke off at `token`: not if that begins
@@ -81,54 +103,52 @@ impl Scanner<'_> {
     /// Reads the components of a record; the `(` was just read.
     fn components(&mut self, record: Option<u32>) {
         let parent = record.or_else(|| self.enclosing());
-        // A component is there once a second word follows a type; the last word is its name.
-        let mut words = 0;
-        let mut last = None;
         loop {
-            let token = self.lexer.token();
-            let is_end = match token.kind {
-                Kind::Word(Word::Identifier) => {
-                    (words, last) = (words + 1, Some(token));
-                    continue;
-                }
-                Kind::Symbol(b',') => false,
-                Kind::Symbol(b'.') => {
-                    // What follows a single dot belongs to the same type; what follows three is the name.
-                    words = usize::from(self.lexer.take(b'.') && self.lexer.take(b'.'));
-                    continue;
-                }
-                Kind::Word(Word::Primitive) | Kind::Symbol(b'[' | b']') => {
-                    words = 1;
-                    continue;
-                }
-                Kind::Symbol(b'<') => {
-                    self.lexer.angles();
-                    continue;
-                }
-                Kind::Symbol(b'@') => {
-                    self.lexer.annotation();
-                    continue;
-                }
-                Kind::Symbol(b'(') => {
-                    self.lexer.parentheses();
-                    continue;
-                }
-                Kind::Symbol(b')') => true,
-                Kind::Word(Word::LooseModifier) => continue,
-                Kind::Symbol(b'{' | b'}' | b';') | Kind::Word(_) | Kind::End => {
-                    self.lexer.pos = token.start;
-                    true
-                }
-                Kind::Symbol(_) | Kind::Literal => continue,
-            };
-            if let Some(name) = last.filter(|_| words > 1) {
+            let (name, ends_list) = self.component();
+            if let Some(name) = name {
                 self.sink.declare(SymbolKind::Component, name, parent);
             }
-            if is_end {
+            if ends_list {
                 return;
             }
-            (words, last) = (0, None);
         }
+    }
+
+    /// Reads one component. Returns its name, and whether it is the last.
+    fn component(&mut self) -> (Option<Token>, bool) {
+        // The last word is the name, provided that a type precedes it.
+        let mut last = None;
+        let mut words = 0;
+        loop {
+            let token = self.lexer.token();
+            match token.kind {
+                Kind::Word(Word::Identifier) if !self.is_next_record(token) => {
+                    last = Some(token);
+                    words += 1;
+                }
+                Kind::Word(Word::Primitive) | Kind::Symbol(b'[' | b']') => words = 1,
+                // What follows a single dot belongs to the same type; what follows three is the name.
+                Kind::Symbol(b'.') => words = usize::from(self.lexer.take(b'.') && self.lexer.take(b'.')),
+                Kind::Symbol(b'<') => self.lexer.angles(),
+                Kind::Symbol(b'@') => self.lexer.annotation(),
+                Kind::Symbol(b'(') => {
+                    self.lexer.parentheses();
+                }
+                Kind::Symbol(b',') => return (last.filter(|_| words > 1), false),
+                Kind::Symbol(b')') => return (last.filter(|_| words > 1), true),
+                Kind::Word(Word::LooseModifier) => {}
+                Kind::Symbol(b'{' | b'}' | b';') | Kind::Word(_) | Kind::End => {
+                    self.lexer.pos = token.start;
+                    return (last.filter(|_| words > 1), true);
+                }
+                Kind::Symbol(_) | Kind::Literal => {}
+            }
+        }
+    }
+
+    /// Whether `token` begins another record because the components of this one broke off.
+    fn is_next_record(&mut self, token: Token) -> bool {
+        self.lexer.bytes_of(token) == b"record" && self.lexer.is_record()
     }
 
     /// Reads what `token` begins among the constants of an enum.
@@ -138,7 +158,9 @@ impl Scanner<'_> {
             Kind::Symbol(b'@') if self.lexer.peek().kind != Kind::Word(Word::Interface) => {
                 self.lexer.annotation();
             }
-            Kind::Symbol(b'(') => self.lexer.parentheses(),
+            Kind::Symbol(b'(') => {
+                self.lexer.parentheses();
+            }
             Kind::Symbol(b'{') => self.body(),
             Kind::Symbol(b';') => self.end_constants(),
             Kind::Word(Word::Identifier) if !self.is_member_among_constants(token) => {
