@@ -3,6 +3,7 @@
 #[path = "../common/mod.rs"]
 mod common;
 
+mod any_order;
 mod attacks;
 mod canonical;
 mod chunking;
