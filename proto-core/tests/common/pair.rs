@@ -241,6 +241,9 @@ impl Pair {
             let added = conn.poll_transmit(&mut out, budget);
             assert_eq!(added, out.len());
             happened = added > 0;
+            if added == 0 {
+                assert_eq!(conn.poll_transmit(&mut out, budget), 0, "0 means that there is nothing to send");
+            }
             pipe.unwritten.extend(out);
             if added == 0 && conn.is_closed() {
                 pipe.ended = true;

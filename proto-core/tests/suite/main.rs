@@ -17,5 +17,6 @@ mod one_id;
 mod outcomes;
 mod phases;
 mod regressions;
+mod sending;
 mod splits;
 mod timers;
