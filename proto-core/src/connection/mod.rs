@@ -107,6 +107,8 @@ pub struct Connection {
     pacing: Pacing,
     /// Large bodies under way, in turn.
     bulk: VecDeque<Bulk>,
+    /// The last large frame opened a request: the next is a part of a body under way, if there is one.
+    opened_last: bool,
     deadlines: BTreeSet<(Instant, Expiring)>,
     control: Control,
     keepalive: Keepalive,
@@ -245,6 +247,7 @@ impl Connection {
             served: ServedRequests::default(),
             pacing: Pacing::new(),
             bulk: VecDeque::new(),
+            opened_last: false,
             deadlines: BTreeSet::new(),
             control: Control::default(),
             keepalive: Keepalive { last_received: now, outstanding: None, next_nonce: 1, round_trip: None },

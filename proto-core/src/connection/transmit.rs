@@ -158,12 +158,23 @@ impl Connection {
         }
         // No more than the driver asked for, so that control frames wait for one part at most.
         let room = room.min(end.saturating_sub(out.len()).max(crate::SMALL_BODY as usize) as u64);
+        // A new request takes its turn with the bodies under way, or steady large requests would starve them.
+        let was_opening = std::mem::take(&mut self.opened_last);
+        if was_opening && self.encode_next_part(out, room) {
+            return true;
+        }
         if let Phase::Open(agreed) = &self.phase {
             let limits = self.effective_limits(agreed);
             if let Some(key) = self.calls.next_large(&limits) {
+                self.opened_last = true;
                 return self.open_call_on_wire(key, out, room);
             }
         }
+        !was_opening && self.encode_next_part(out, room)
+    }
+
+    /// Encodes a part of the first body in the turn that still has one.
+    fn encode_next_part(&mut self, out: &mut Vec<u8>, room: u64) -> bool {
         while let Some(bulk) = self.bulk.pop_front() {
             let encoded = match bulk {
                 Bulk::Call(key) => self.encode_call_part(key, out, room),

@@ -4,6 +4,7 @@
 pub(crate) mod app;
 pub(crate) mod pair;
 pub(crate) mod rng;
+pub(crate) mod traffic;
 pub(crate) mod victim;
 pub(crate) mod wire;
 

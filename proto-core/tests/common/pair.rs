@@ -55,6 +55,8 @@ pub(crate) struct Side {
     pub(crate) app: App,
     /// The most requests that were open here at once.
     pub(crate) most_serving: usize,
+    /// And what they cost.
+    pub(crate) most_cost: u64,
 }
 
 /// How a pair is made.
@@ -97,7 +99,7 @@ impl Pair {
         let mut side = |config: Config, profile| {
             let app = App::new(config.role, profile, Rng::new(rng.next()));
             let conn = Connection::new(config, start).expect("a good configuration");
-            Side { conn, app, most_serving: 0 }
+            Side { conn, app, most_serving: 0, most_cost: 0 }
         };
         let sides = [side(setup.router, setup.profiles[0]), side(setup.worker, setup.profiles[1])];
         let pipes = setup.capacity.map(|capacity| Pipe::new(capacity, setup.delay));
@@ -239,6 +241,9 @@ impl Pair {
             let added = conn.poll_transmit(&mut out, budget);
             assert_eq!(added, out.len());
             happened = added > 0;
+            if added == 0 {
+                assert_eq!(conn.poll_transmit(&mut out, budget), 0, "0 means that there is nothing to send");
+            }
             pipe.unwritten.extend(out);
             if added == 0 && conn.is_closed() {
                 pipe.ended = true;
@@ -261,6 +266,7 @@ impl Pair {
         let side = &mut self.sides[me];
         let stats = side.conn.stats();
         side.most_serving = side.most_serving.max(stats.serving);
+        side.most_cost = side.most_cost.max(stats.serving_cost);
         assert!(side.app.handling() <= stats.serving, "a handler runs for an open request");
         if side.conn.is_closed() {
             assert_eq!((stats.calls, stats.serving, stats.serving_cost), (0, 0, 0));

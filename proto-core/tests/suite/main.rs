@@ -3,16 +3,20 @@
 #[path = "../common/mod.rs"]
 mod common;
 
+mod any_order;
 mod attacks;
 mod canonical;
 mod chunking;
 mod codec;
 mod drain;
 mod handshake;
+mod hardest;
 mod ids;
 mod limits;
+mod one_id;
 mod outcomes;
 mod phases;
 mod regressions;
+mod sending;
 mod splits;
 mod timers;
