@@ -28,7 +28,9 @@ pub const MAX_UNKNOWN_IN_A_ROW: u32 = 100;
 /// What one side accepts from the other. Declared in the handshake; nothing is minimised.
 ///
 /// Worst-case memory of a connection for what the peer sends:
-/// `work_budget + max_concurrent × (2 × 16 KiB + 1 KiB) + 32 KiB`.
+/// `work_budget + max_concurrent × 33 KiB` for its requests and our answers to them, the same budget again plus 17 KiB
+/// for each of our open calls for its answers to them, and 64 KiB and one read of the driver for what is not understood
+/// yet. While a body grows, half of it again for a moment.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Limits {
     /// Longest frame in bytes, without its length field. Default 256 KiB: large enough that headers cost
@@ -142,8 +144,8 @@ pub struct Config {
     pub max_calls: usize,
     /// Where request ids start. Default 0: at the role's first one. Others are for tests of exhaustion.
     pub first_id: u64,
-    /// Whether unknown ignorable frames and extensions are sent now and then, so that peers keep skipping
-    /// them. Default true.
+    /// Whether the handshake carries an ignorable frame and an extension that nobody knows, so that peers keep
+    /// skipping them. Default true.
     pub grease: bool,
 }
 

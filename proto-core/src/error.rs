@@ -51,7 +51,7 @@ registry! {
         NORMAL = 0,
         /// The sender drained and has nothing open any more.
         DRAINED = 1,
-        /// The sender drained and the deadline it gave passed.
+        /// One side drained, and the deadline it gave passed.
         DRAIN_DEADLINE = 2,
         /// The sender failed in a way that is not the peer's doing.
         INTERNAL = 3,
@@ -73,7 +73,7 @@ registry! {
         TOO_MANY_UNKNOWN = 16,
         /// A known frame that has no place in this state or from this side.
         UNEXPECTED_FRAME = 17,
-        /// Extensions are too many, too long, or one tag stands twice.
+        /// Extensions are too long together, or one tag stands twice.
         BAD_EXTENSIONS = 18,
         /// The handshake did not end in time.
         HANDSHAKE_TIMEOUT = 20,
@@ -83,7 +83,7 @@ registry! {
         BAD_LIMITS = 22,
         /// A `Welcome` chooses what was not offered.
         BAD_WELCOME = 23,
-        /// A list in a handshake frame is empty, too long or repeats itself.
+        /// A list in a `Hello` is empty, repeats itself or names what is never offered.
         BAD_OFFER = 24,
         /// The application does not let this peer in.
         UNAUTHORIZED = 25,
@@ -117,7 +117,7 @@ registry! {
         WORK_BUDGET = 51,
         /// An acknowledgement of bytes that were not sent.
         ACK_AHEAD = 60,
-        /// An acknowledgement that acknowledges nothing new.
+        /// An acknowledgement that acknowledges less than 64 KiB more than the last one.
         ACK_NO_PROGRESS = 61,
         /// The peer does not read what it asked for.
         SLOW_READER = 62,
@@ -247,7 +247,7 @@ pub enum PeerError {
     WorkBudget { limit: u64 },
     #[error("{acked} bytes acknowledged, {sent} sent")]
     AckAhead { acked: u64, sent: u64 },
-    #[error("{acked} bytes acknowledged again")]
+    #[error("{acked} bytes acknowledged, which is less than 64 KiB more than before")]
     AckNoProgress { acked: u64 },
     #[error("pong without a ping")]
     UnexpectedPong,

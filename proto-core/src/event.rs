@@ -139,7 +139,8 @@ pub struct Call {
     /// Longest answer to take, in bytes as sent and before compression. Reserved in the peer's work budget from
     /// the first frame on, so ask for what is needed.
     pub reply_max: u32,
-    /// Time for the answer; it is ended on both sides when it passes.
+    /// Time for the answer; it is ended on both sides when it passes. `None` only for what may truly take for ever: a
+    /// peer that is alive need not answer.
     pub timeout: Option<Duration>,
     /// The trace this call is part of.
     pub trace: Option<TraceContext>,
@@ -149,14 +150,14 @@ pub struct Call {
 }
 
 impl Call {
-    /// A call that takes a small answer, waits for its turn and has no deadline.
+    /// A call that takes a small answer, waits for its turn and is given up after a minute.
     #[must_use]
     pub fn new(method: u16, body: impl Into<Body>) -> Self {
         Self {
             method,
             body: body.into(),
             reply_max: crate::SMALL_BODY,
-            timeout: None,
+            timeout: Some(Duration::from_secs(60)),
             trace: None,
             may_wait: true,
         }

@@ -85,7 +85,8 @@ impl Pacing {
         if acked > self.sent {
             return Err(PeerError::AckAhead { acked, sent: self.sent });
         }
-        if acked <= self.acked {
+        // A receiver acknowledges 64 KiB at a time: less would let it hold a connection with a trickle of bytes.
+        if acked.saturating_sub(self.acked) < ACK_EVERY {
             return Err(PeerError::AckNoProgress { acked });
         }
         self.acked = acked;
@@ -158,14 +159,17 @@ mod tests {
     }
 
     #[test]
-    fn acknowledgements_must_be_of_something_new_that_was_sent() {
+    fn acknowledgements_must_be_of_enough_that_is_new_and_was_sent() {
         let now = Instant::now();
         let mut pacing = Pacing::new();
-        pacing.on_sent(100, now);
-        assert_eq!(pacing.on_ack(101, now), Err(PeerError::AckAhead { acked: 101, sent: 100 }));
-        assert_eq!(pacing.on_ack(0, now), Err(PeerError::AckNoProgress { acked: 0 }));
-        assert_eq!(pacing.on_ack(100, now), Ok(()));
-        assert_eq!(pacing.on_ack(100, now), Err(PeerError::AckNoProgress { acked: 100 }));
+        let sent = ACK_EVERY + 100;
+        pacing.on_sent(sent as usize, now);
+        assert_eq!(pacing.on_ack(sent + 1, now), Err(PeerError::AckAhead { acked: sent + 1, sent }));
+        for acked in [0, ACK_EVERY - 1] {
+            assert_eq!(pacing.on_ack(acked, now), Err(PeerError::AckNoProgress { acked }));
+        }
+        assert_eq!(pacing.on_ack(ACK_EVERY, now), Ok(()));
+        assert_eq!(pacing.on_ack(sent, now), Err(PeerError::AckNoProgress { acked: sent }));
     }
 
     #[test]

@@ -15,7 +15,6 @@ use std::collections::{BTreeMap, VecDeque};
 use std::time::Instant;
 
 use crate::assembly::Assembly;
-use crate::calls::cost;
 use crate::config::Compression;
 use crate::error::{ErrorCode, ErrorReply};
 use crate::event::{Body, Request, TraceContext};
@@ -46,12 +45,6 @@ pub(crate) enum Stage {
     Answering { body: Body, sent: usize, started: bool },
     Failing(ErrorReply),
     Answered,
-}
-
-impl Served {
-    pub(crate) fn cost(&self, declared: u32) -> u64 {
-        cost(u64::from(declared), self.raw_len, self.reply_max)
-    }
 }
 
 /// All the peer's requests.

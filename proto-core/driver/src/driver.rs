@@ -204,6 +204,10 @@ where
                 }
             }
         }
+        if moved {
+            let now = self.shared.now();
+            self.shared.lock().connection.wrote(now);
+        }
         if self.output.is_empty()
             && let Poll::Ready(Err(error)) = Pin::new(&mut self.writer).poll_flush(cx)
         {

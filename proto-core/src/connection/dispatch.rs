@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::{Connection, Expiring, OutstandingPing, Phase, Reading, later};
 use crate::assembly::Assembly;
-use crate::calls::Reply;
+use crate::calls::{Reply, cost};
 use crate::config::{Compression, MIN_CHUNK};
 use crate::error::{CallError, CloseCode, CloseReason, ErrorCode, ErrorReply, PeerError, Retry};
 use crate::event::{Body, CallKey, Event, TraceContext};
@@ -47,7 +47,7 @@ impl Connection {
     // ---- the peer's requests -----------------------------------------------------------------------------
 
     pub(super) fn on_request(&mut self, request: Request, in_frame: u32) -> Result<(), PeerError> {
-        if self.drain.theirs {
+        if self.drain.theirs.is_some() {
             return Err(PeerError::UnexpectedFrame { frame: Kind::Request.name() });
         }
         let id = self.check_new_id(request.id)?;
@@ -58,7 +58,8 @@ impl Connection {
             .then(|| later(self.now, Duration::from_millis(u64::from(request.deadline_ms))));
         let served = Served {
             method: request.method,
-            reply_max: request.reply_max,
+            // More than it takes of any body cannot be meant.
+            reply_max: request.reply_max.min(self.peer_max_body()),
             deadline,
             trace: request.ext.get(TRACE_CONTEXT).and_then(|bytes| TraceContext::from_bytes(bytes)),
             compression,
@@ -69,7 +70,7 @@ impl Connection {
             stage: Stage::Receiving,
         };
         let limits = self.config.limits;
-        let cost = served.cost(request.body_len);
+        let cost = cost(u64::from(request.body_len), request.raw_len, request.reply_max);
         if self.served.len() >= limits.max_concurrent as usize {
             return Err(PeerError::TooManyRequests { limit: limits.max_concurrent });
         }
@@ -120,6 +121,10 @@ impl Connection {
         self.abandon_served(id, ErrorCode::CANCELLED);
         self.served.end_body(id);
         Ok(())
+    }
+
+    fn peer_max_body(&self) -> u32 {
+        self.agreed().map_or(0, |agreed| agreed.peer_limits.max_body)
     }
 
     fn check_new_id(&self, number: u64) -> Result<RequestId, PeerError> {
@@ -270,10 +275,12 @@ impl Connection {
     }
 
     pub(super) fn on_goaway(&mut self, goaway: &GoAway) {
-        if std::mem::replace(&mut self.drain.theirs, true) {
+        if self.drain.theirs.is_some() {
             return;
         }
         let within = Duration::from_millis(u64::from(goaway.deadline_ms));
+        // A peer that announces its end and does not come to it keeps nothing of ours.
+        self.drain.theirs = Some(later(later(self.now, within), self.config.timers.stall));
         self.events.push_back(Event::Draining { within });
         self.fail_waiting_calls();
     }

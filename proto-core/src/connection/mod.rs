@@ -38,7 +38,7 @@ const FAR: Duration = Duration::from_secs(100 * 365 * 24 * 60 * 60);
 /// state does nothing, or says so.
 ///
 /// - **Input**, which never fails: [`receive`](Self::receive), [`receive_eof`](Self::receive_eof),
-///   [`handle_timeout`](Self::handle_timeout).
+///   [`wrote`](Self::wrote), [`handle_timeout`](Self::handle_timeout).
 /// - **Output**, pulled: [`poll_event`](Self::poll_event), [`poll_transmit`](Self::poll_transmit),
 ///   [`poll_timeout`](Self::poll_timeout).
 /// - **Commands** of the application: [`accept`](Self::accept), [`reject`](Self::reject), [`call`](Self::call),
@@ -114,6 +114,8 @@ pub struct Connection {
     keepalive: Keepalive,
     drain: Drain,
     unknown_in_a_row: u32,
+    /// Bytes of small frames since a large body had its turn.
+    small_run: usize,
     /// Since when output waits for the driver to take it.
     blocked_since: Option<Instant>,
     stats: Stats,
@@ -198,7 +200,8 @@ struct OutstandingPing {
 struct Drain {
     /// We have; when we close at the latest.
     ours: Option<Instant>,
-    theirs: bool,
+    /// The peer has; when we close if it does not.
+    theirs: Option<Instant>,
 }
 
 /// Counters of one connection, for status and metrics.
@@ -253,6 +256,7 @@ impl Connection {
             keepalive: Keepalive { last_received: now, outstanding: None, next_nonce: 1, round_trip: None },
             drain: Drain::default(),
             unknown_in_a_row: 0,
+            small_run: 0,
             blocked_since: None,
             stats: Stats::default(),
             config,
@@ -297,7 +301,7 @@ impl Connection {
         let Phase::Open(agreed) = &self.phase else {
             return Err(if self.is_closed() { SendError::Closed } else { SendError::NotReady });
         };
-        if self.drain.ours.is_some() || self.drain.theirs {
+        if self.drain.ours.is_some() || self.drain.theirs.is_some() {
             return Err(SendError::Draining);
         }
         if self.calls.len() >= self.config.max_calls {

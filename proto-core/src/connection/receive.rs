@@ -42,12 +42,20 @@ impl Connection {
             }
             match self.step() {
                 Ok(true) => {}
-                Ok(false) if self.eof && !matches!(self.phase, Phase::Deciding { .. }) => {
-                    self.end(CloseReason::Eof, None);
-                }
+                Ok(false) if self.eof && !matches!(self.phase, Phase::Deciding { .. }) => self.on_eof(),
                 Ok(false) => return None,
                 Err(error) => self.violation(error),
             }
+        }
+    }
+
+    /// The stream ended. What it began with may still tell why.
+    fn on_eof(&mut self) {
+        let first = self.input.bytes();
+        if matches!(self.reading, Reading::Preface) && !PREFACE.starts_with(first) {
+            self.violation(PeerError::Preface(guess_protocol(first)));
+        } else {
+            self.end(CloseReason::Eof, None);
         }
     }
 
@@ -212,10 +220,12 @@ impl Connection {
     }
 }
 
-fn guess_protocol(first: &[u8; 8]) -> ForeignProtocol {
+/// A guess from up to eight bytes.
+fn guess_protocol(first: &[u8]) -> ForeignProtocol {
     const HTTP: [&[u8]; 8] =
         [b"GET ", b"POST ", b"HEAD ", b"PUT ", b"PRI ", b"OPTIONS ", b"DELETE ", b"CONNECT "];
-    if first.starts_with(&[0x16, 0x03]) {
+    // A handshake record, or the alert of a server that understands nothing.
+    if first.starts_with(&[0x16, 0x03]) || first.starts_with(&[0x15, 0x03]) {
         ForeignProtocol::Tls
     } else if HTTP.iter().any(|method| first.starts_with(method)) || first.starts_with(b"HTTP/") {
         ForeignProtocol::Http

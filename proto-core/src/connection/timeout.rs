@@ -2,9 +2,10 @@
 
 use std::time::{Duration, Instant};
 
-use super::{Connection, Expiring, OutstandingPing, Phase, later};
+use super::{Connection, Expiring, OutstandingPing, Phase, Reading, later};
 use crate::error::{CallError, CloseCode, CloseReason, ErrorCode};
 use crate::event::Event;
+use crate::id::Role;
 
 impl Connection {
     /// When [`handle_timeout`](Self::handle_timeout) should be called next, if nothing else happens before.
@@ -22,6 +23,7 @@ impl Connection {
                     self.pacing.waiting_since().map(|since| later(since, timers.stall)),
                     self.blocked_since.map(|since| later(since, timers.stall)),
                     self.drain.ours,
+                    self.drain.theirs,
                     self.deadlines.first().map(|(at, _)| *at),
                 ];
                 candidates.into_iter().flatten().min()
@@ -52,8 +54,9 @@ impl Connection {
 
     fn handshake_timed_out(&mut self) {
         let code = CloseCode::HANDSHAKE_TIMEOUT;
-        if matches!(self.phase, Phase::Deciding { .. }) {
-            self.send_reject(code, Duration::from_secs(1), "the router did not decide in time");
+        // Whoever has not even sent the preface gets no bytes of ours.
+        if self.config.role == Role::Router && !matches!(self.reading, Reading::Preface) {
+            self.send_reject(code, Duration::from_secs(1), "the handshake took too long");
         }
         self.end(CloseReason::Timeout(code), None);
     }
@@ -93,6 +96,8 @@ impl Connection {
         if self.drain.ours.is_some_and(|deadline| deadline <= self.now) {
             let code = CloseCode::DRAIN_DEADLINE;
             self.end(CloseReason::Local(code), Some((code, "")));
+        } else if self.drain.theirs.is_some_and(|deadline| deadline <= self.now) {
+            self.give_up(CloseCode::DRAIN_DEADLINE, "the peer drained and did not close");
         } else if stalled(self.pacing.waiting_since()) || stalled(self.blocked_since) {
             self.give_up(CloseCode::SLOW_READER, "the peer does not read");
         } else if self.keepalive_due() <= self.now {

@@ -1,6 +1,6 @@
 //! From decisions to bytes: control first, then small bodies, then large ones in turn, encoded late.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use super::{Bulk, Connection, Expiring, Phase, later};
 use crate::error::{CallError, CloseCode, CloseReason, ErrorReply, Retry};
@@ -15,6 +15,9 @@ use crate::served::Stage;
 
 /// The kind of frame that nobody knows, sent so that peers keep skipping such frames.
 const GREASE_KIND: u8 = 0xca;
+
+/// How many bytes of small frames may go before the next part of a large body has its turn.
+const SMALL_RUN: usize = 64 * 1024;
 
 /// The extension that nobody knows.
 const GREASE_TAG: u16 = 0xcaca;
@@ -31,7 +34,7 @@ impl Connection {
         let end = start.saturating_add(budget);
         out.append(&mut self.control.handshake);
         while out.len() < end && matches!(self.phase, Phase::Open(_)) {
-            if !self.encode_control(out) && !self.encode_small(out) && !self.encode_bulk(out, end) {
+            if !self.encode_control(out) && !self.encode_body(out, end) {
                 break;
             }
         }
@@ -46,6 +49,15 @@ impl Connection {
         }
         self.note_output();
         added
+    }
+
+    /// Tells that the transport has taken some of what was handed out: the peer reads, however slowly. Without it the stall
+    /// timer runs from when output was last asked for.
+    pub fn wrote(&mut self, now: Instant) {
+        self.advance(now);
+        if self.blocked_since.is_some() {
+            self.blocked_since = Some(self.now);
+        }
     }
 
     /// Notes since when output waits, for the stall timer.
@@ -133,6 +145,18 @@ impl Connection {
     }
 
     // ---- bodies ------------------------------------------------------------------------------------------
+
+    /// Encodes the next frame with a body: a small one, unless many small ones have gone before a large one that may go,
+    /// too. So large bodies get on, however many small ones there are.
+    fn encode_body(&mut self, out: &mut Vec<u8>, end: usize) -> bool {
+        let start = out.len();
+        if self.small_run < SMALL_RUN && self.encode_small(out) {
+            self.small_run = self.small_run.saturating_add(out.len().saturating_sub(start));
+            return true;
+        }
+        self.small_run = 0;
+        self.encode_bulk(out, end) || self.encode_small(out)
+    }
 
     /// Encodes one response or request that fits a frame and needs no window.
     fn encode_small(&mut self, out: &mut Vec<u8>) -> bool {
