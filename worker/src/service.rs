@@ -185,7 +185,7 @@ impl Inner {
         let found = search_all(&snapshots, &query, limit);
         // More ranges than fit cannot be: they are part of the request's.
         let warming = shard_ranges(warming).unwrap_or_else(|| request.shards.clone());
-        Ok(encode(&SearchReply { hits: found.hits, truncated: found.truncated, warming }))
+        Ok(fitting(SearchReply { hits: found.hits, truncated: found.truncated, warming }))
     }
 
     fn numbers(&self, ranges: &[ShardRange]) -> Result<Vec<u32>, ErrorReply> {
@@ -207,6 +207,18 @@ impl Inner {
 /// A shard is consistent between its methods, so a panic in one request does not spoil it for the next.
 fn lock(shard: &Mutex<Shard>) -> MutexGuard<'_, Shard> {
     shard.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// The reply, cut to what the request allows; a shorter prefix is still an exact answer.
+fn fitting(mut reply: SearchReply) -> Bytes {
+    loop {
+        let body = encode(&reply);
+        if body.len() <= SearchSymbols::REPLY_MAX as usize {
+            return body;
+        }
+        reply.hits.truncate(reply.hits.len() / 2);
+        reply.truncated = true;
+    }
 }
 
 fn parse(text: &str) -> ParsedFile {

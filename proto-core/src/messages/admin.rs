@@ -15,7 +15,7 @@ const MAX_LISTED: usize = 16_384;
 pub struct GetWorkerStats {}
 
 impl Method for GetWorkerStats {
-    const NUMBER: u16 = 0x0300;
+    const NUMBER: u16 = 0x0400;
     const REPLY_MAX: u32 = 2 * 1024 * 1024;
     type Reply<'a> = WorkerStats;
 }
@@ -48,7 +48,7 @@ pub struct ShardStats {
 pub struct Shutdown {}
 
 impl Method for Shutdown {
-    const NUMBER: u16 = 0x0301;
+    const NUMBER: u16 = 0x0401;
     const REPLY_MAX: u32 = SMALL_BODY;
     type Reply<'a> = Stopping;
 }

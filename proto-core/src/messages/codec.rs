@@ -9,8 +9,7 @@ use crate::frame::canonical;
 
 /// A request type: its number and what answers it.
 ///
-/// Numbers are grouped by hundred: `0x01__` keeps a shard's content, `0x02__` asks for symbols, `0x03__` looks after
-/// the worker.
+/// The high byte is the family: 1 hydration, 2 updates, 3 queries, 4 management.
 pub trait Method: Serialize {
     /// The method number on the wire.
     const NUMBER: u16;

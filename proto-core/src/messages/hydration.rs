@@ -69,7 +69,7 @@ pub struct SyncPage<'a> {
 }
 
 impl Method for SyncPage<'_> {
-    const NUMBER: u16 = 0x0101;
+    const NUMBER: u16 = 0x0103;
     const REPLY_MAX: u32 = 256 * 1024;
     type Reply<'a> = PageReply;
 }
@@ -115,7 +115,7 @@ pub struct LoadFiles<'a> {
 }
 
 impl Method for LoadFiles<'_> {
-    const NUMBER: u16 = 0x0102;
+    const NUMBER: u16 = 0x0101;
     const REPLY_MAX: u32 = SMALL_BODY;
     type Reply<'a> = LoadReply;
 }
@@ -168,7 +168,7 @@ pub struct IndexShard {
 }
 
 impl Method for IndexShard {
-    const NUMBER: u16 = 0x0103;
+    const NUMBER: u16 = 0x0102;
     const REPLY_MAX: u32 = SMALL_BODY;
     type Reply<'a> = ShardCounters;
 }
@@ -208,7 +208,7 @@ pub struct UpdateFile<'a> {
 }
 
 impl Method for UpdateFile<'_> {
-    const NUMBER: u16 = 0x0104;
+    const NUMBER: u16 = 0x0200;
     const REPLY_MAX: u32 = SMALL_BODY;
     type Reply<'a> = UpdateReply;
 }
@@ -228,7 +228,7 @@ pub struct RemoveFiles<'a> {
 }
 
 impl Method for RemoveFiles<'_> {
-    const NUMBER: u16 = 0x0105;
+    const NUMBER: u16 = 0x0201;
     const REPLY_MAX: u32 = SMALL_BODY;
     type Reply<'a> = UpdateReply;
 }

@@ -29,7 +29,7 @@ pub struct SearchSymbols {
 }
 
 impl Method for SearchSymbols {
-    const NUMBER: u16 = 0x0200;
+    const NUMBER: u16 = 0x0300;
     const REPLY_MAX: u32 = 4 * 1024 * 1024;
     type Reply<'a> = SearchReply;
 }
@@ -62,7 +62,7 @@ pub struct ListSymbols<'a> {
 }
 
 impl Method for ListSymbols<'_> {
-    const NUMBER: u16 = 0x0201;
+    const NUMBER: u16 = 0x0301;
     const REPLY_MAX: u32 = 16 * 1024 * 1024;
     type Reply<'a> = SymbolPage<'a>;
 }
