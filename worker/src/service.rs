@@ -30,12 +30,25 @@ pub struct WorkerService {
 
 #[derive(Debug)]
 struct Inner {
-    shards: BTreeMap<u32, Mutex<Shard>>,
+    shards: BTreeMap<u32, Slot>,
     /// For searches: they never wait behind parsing.
     interactive: Pool,
     /// For parsing.
     bulk: Pool,
     stopping: AtomicBool,
+}
+
+/// A shard, and apart from it what searches see: they never wait while a change is worked in.
+#[derive(Debug)]
+struct Slot {
+    shard: Mutex<Shard>,
+    published: Mutex<Published>,
+}
+
+#[derive(Debug, Clone, Default)]
+struct Published {
+    snapshot: Snapshot,
+    current: bool,
 }
 
 type Answer = Result<Bytes, ErrorReply>;
@@ -46,9 +59,9 @@ impl WorkerService {
     /// # Errors
     /// If the threads cannot be started.
     pub fn new(shards: impl IntoIterator<Item = u32>, threads: usize) -> std::io::Result<Self> {
-        let shards = shards.into_iter().map(|number| (number, Mutex::new(Shard::new(number)))).collect();
+        let slot = |number| Slot { shard: Mutex::new(Shard::new(number)), published: Mutex::default() };
         let inner = Inner {
-            shards,
+            shards: shards.into_iter().map(|number| (number, slot(number))).collect(),
             interactive: Pool::new("search", 1)?,
             bulk: Pool::new("index", threads)?,
             stopping: AtomicBool::new(false),
@@ -73,8 +86,8 @@ impl Application for WorkerService {
             let signal = request.cancel_signal();
             let method = request.method;
             let pool = match method {
-                LoadFiles::NUMBER | SyncPage::NUMBER | IndexShard::NUMBER => inner.bulk.clone(),
-                _ => inner.interactive.clone(),
+                SearchSymbols::NUMBER | ListSymbols::NUMBER => inner.interactive.clone(),
+                _ => inner.bulk.clone(),
             };
             let answer = pool
                 .run(move || {
@@ -98,33 +111,36 @@ impl Inner {
         match method {
             SyncShard::NUMBER => {
                 let request: SyncShard = decode(body)?;
-                self.shard(request.shard)?.begin(&request).map(|reply| encode(&reply))
+                Ok(encode(&self.find(request.shard)?.change(|shard| shard.begin(&request))?))
             }
             SyncPage::NUMBER => {
                 let request: SyncPage<'_> = decode(body)?;
-                self.shard(request.shard)?.page(request.sync, &request.page).map(|reply| encode(&reply))
+                let slot = self.find(request.shard)?;
+                Ok(encode(&slot.change(|shard| shard.page(request.sync, &request.page))?))
             }
             LoadFiles::NUMBER => self.load(&decode(body)?),
             IndexShard::NUMBER => {
                 let request: IndexShard = decode(body)?;
-                self.shard(request.shard)?.commit(&request).map(|counters| encode(&counters))
+                Ok(encode(&self.find(request.shard)?.change(|shard| shard.commit(&request))?))
             }
             UpdateFile::NUMBER => self.update(&decode(body)?),
             RemoveFiles::NUMBER => {
                 let request: RemoveFiles<'_> = decode(body)?;
-                let mut shard = self.shard(request.shard)?;
-                let applied = shard.remove(request.epoch, request.rev, &request.paths)?;
-                Ok(encode(&UpdateReply { applied, counters: shard.counters() }))
+                let reply = self.find(request.shard)?.change(|shard| {
+                    let applied = shard.remove(request.epoch, request.rev, &request.paths)?;
+                    Ok(UpdateReply { applied, counters: shard.counters() })
+                });
+                Ok(encode(&reply?))
             }
             SearchSymbols::NUMBER => self.search(&decode(body)?),
             ListSymbols::NUMBER => {
                 let request: ListSymbols<'_> = decode(body)?;
-                let snapshot = self.shard(request.shard)?.snapshot();
-                Ok(listing::page(&snapshot, &request))
+                let published = self.find(request.shard)?.published();
+                Ok(listing::page(&published.snapshot, &request))
             }
             GetWorkerStats::NUMBER => {
                 let GetWorkerStats {} = decode(body)?;
-                let shards = self.shards.values().map(|shard| lock(shard).stats()).collect();
+                let shards = self.shards.values().map(|slot| lock(&slot.shard).stats()).collect();
                 Ok(encode(&WorkerStats { pid: std::process::id(), shards }))
             }
             Shutdown::NUMBER => {
@@ -138,7 +154,7 @@ impl Inner {
 
     /// Parses outside the shard's lock, so that searches and other batches go on.
     fn load(&self, request: &LoadFiles<'_>) -> Answer {
-        self.find(request.shard)?;
+        let slot = self.find(request.shard)?;
         let mut reply = LoadReply { files: 0, symbols: 0 };
         let arrivals = request.files.0.iter().map(|file| {
             let parsed = match file.content {
@@ -150,16 +166,18 @@ impl Inner {
             Arrival { entry: file.entry, rev: file.rev, file: parsed }
         });
         let arrivals = arrivals.collect();
-        self.shard(request.shard)?.load(request.sync, arrivals)?;
+        slot.change(|shard| shard.load(request.sync, arrivals))?;
         Ok(encode(&reply))
     }
 
     fn update(&self, request: &UpdateFile<'_>) -> Answer {
-        self.find(request.shard)?;
+        let slot = self.find(request.shard)?;
         let parsed = parse(request.text);
-        let mut shard = self.shard(request.shard)?;
-        let applied = shard.update(request.epoch, request.rev, request.path, parsed)?;
-        Ok(encode(&UpdateReply { applied: u32::from(applied), counters: shard.counters() }))
+        let reply = slot.change(|shard| {
+            let applied = shard.update(request.epoch, request.rev, request.path, parsed)?;
+            Ok(UpdateReply { applied: u32::from(applied), counters: shard.counters() })
+        });
+        Ok(encode(&reply?))
     }
 
     fn search(&self, request: &SearchSymbols) -> Answer {
@@ -176,11 +194,11 @@ impl Inner {
         let mut snapshots: Vec<Snapshot> = Vec::with_capacity(numbers.len());
         let mut warming = Vec::new();
         for number in numbers {
-            let shard = self.shard(number)?;
-            if !shard.is_current() {
+            let Published { snapshot, current } = self.find(number)?.published();
+            if !current {
                 warming.push(number);
             }
-            snapshots.push(shard.snapshot());
+            snapshots.push(snapshot);
         }
         let found = search_all(&snapshots, &query, limit);
         // More ranges than fit cannot be: they are part of the request's.
@@ -193,20 +211,30 @@ impl Inner {
             .ok_or_else(|| ErrorReply::new(ErrorCode::INVALID, "the ranges of shards are not in order"))
     }
 
-    fn shard(&self, number: u32) -> Result<MutexGuard<'_, Shard>, ErrorReply> {
-        self.find(number).map(lock)
-    }
-
-    fn find(&self, number: u32) -> Result<&Mutex<Shard>, ErrorReply> {
+    fn find(&self, number: u32) -> Result<&Slot, ErrorReply> {
         self.shards.get(&number).ok_or_else(|| {
             ErrorReply::new(ErrorCode::UNKNOWN_SHARD, format!("shard {number} is not one of this worker's"))
         })
     }
 }
 
-/// A shard is consistent between its methods, so a panic in one request does not spoil it for the next.
-fn lock(shard: &Mutex<Shard>) -> MutexGuard<'_, Shard> {
-    shard.lock().unwrap_or_else(PoisonError::into_inner)
+impl Slot {
+    /// Works a change in, then lets searches see it. Those who change the same shard wait for each other.
+    fn change<T>(&self, change: impl FnOnce(&mut Shard) -> Result<T, ErrorReply>) -> Result<T, ErrorReply> {
+        let mut shard = lock(&self.shard);
+        let result = change(&mut shard);
+        *lock(&self.published) = Published { snapshot: shard.snapshot(), current: shard.is_current() };
+        result
+    }
+
+    fn published(&self) -> Published {
+        lock(&self.published).clone()
+    }
+}
+
+/// What is locked here is consistent between changes, so a panic in one request does not spoil it for the next.
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// The reply, cut to what the request allows; a shorter prefix is still an exact answer.
