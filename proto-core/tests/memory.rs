@@ -349,7 +349,7 @@ fn calls_that_were_answered_or_cancelled_keep_nothing() {
             victim.output();
         }
         victim.takes(&wire::error(id, 2).bytes());
-        if n % 500 == 499 {
+        if n % 1000 == 999 {
             let stats = victim.conn.stats();
             assert_eq!(stats.calls, 0);
             victim.conn.receive(&wire::ack(stats.requests_sent * 100), victim.now);

@@ -155,7 +155,8 @@ fn two_connections_exchange_exactly_the_frames_of_the_document() {
     // A call of the worker whose body takes two frames, its acknowledgement, and its failure.
     let mut large = vec![b'a'; 64 * 1024];
     large.extend_from_slice(b"tail");
-    let second = worker.call(Call::new(0x0101, large.clone()), t.now).expect("open");
+    let second =
+        worker.call(Call { timeout: None, ..Call::new(0x0101, large.clone()) }, t.now).expect("open");
     assert_eq!(t.hand_over(&["RequestOfTwoFrames"], worker, router), []);
     let asked = request(t.hand_over(&["PacketChunk"], worker, router));
     assert_eq!((asked.id.get(), asked.body), (1, Body::from(large)));
@@ -166,7 +167,7 @@ fn two_connections_exchange_exactly_the_frames_of_the_document() {
     assert_eq!(answer, Event::Answer { key: second, result: Err(CallError::Remote(error)) });
 
     // A cancelled call.
-    let third = router.call(Call::new(0x0300, ""), t.now).expect("open");
+    let third = router.call(Call { timeout: None, ..Call::new(0x0300, "") }, t.now).expect("open");
     let asked = request(t.hand_over(&["RequestWithoutBody"], router, worker));
     assert!(router.cancel(third));
     assert_eq!(one(t.hand_over(&["Cancel"], router, worker)), Event::Cancelled { id: asked.id });

@@ -119,7 +119,7 @@ fn open_worker(cancellation: bool, max_concurrent: u32) -> Connection {
     worker.receive(&frame(0x02, &Choice { features: u32::from(cancellation), ..choice() }, &[]), now);
     assert!(matches!(worker.poll_event(), Some(Event::Connected { .. })));
     for _ in 0..2 {
-        let call = Call { reply_max: 20_000, ..Call::new(7, vec![0; 20_000]) };
+        let call = Call { reply_max: 20_000, ..Call::new(7, vec![0; 40_000]) };
         worker.call(call, now).expect("open");
     }
     while worker.poll_transmit(&mut out, 1 << 20) > 0 {}
@@ -266,12 +266,15 @@ fn error_and_cancel() {
 fn acknowledgements_and_pongs() {
     let ack = |count: u64| frame(0x15, &count, &[]);
     let outcome = |case: &Case| code(open_worker(true, 2), &[case.before.clone(), ack(case.count)].concat());
-    let good = Case { before: ack(10), count: 40_000, ..Case::default() };
+    let good = Case { count: 65_536, ..Case::default() };
     assert_eq!(prescribed("Ack"), ["ACK_AHEAD", "ACK_NO_PROGRESS"], "no number breaks both");
     assert_eq!(outcome(&good), None);
-    assert_eq!(outcome(&Case { count: 40_001, ..good.clone() }), Some(CloseCode::ACK_AHEAD));
-    assert_eq!(outcome(&Case { count: 10, ..good.clone() }), Some(CloseCode::ACK_NO_PROGRESS));
-    assert_eq!(outcome(&Case { before: vec![], count: 0, ..good }), Some(CloseCode::ACK_NO_PROGRESS));
+    assert_eq!(outcome(&Case { count: 80_001, ..good.clone() }), Some(CloseCode::ACK_AHEAD));
+    assert_eq!(
+        outcome(&Case { before: ack(65_536), count: 80_000, ..good.clone() }),
+        Some(CloseCode::ACK_NO_PROGRESS)
+    );
+    assert_eq!(outcome(&Case { count: 65_535, ..good }), Some(CloseCode::ACK_NO_PROGRESS));
     assert_eq!(prescribed("Pong"), ["UNEXPECTED_PONG"]);
     assert_eq!(code(open_worker(true, 2), &frame(0x21, &1_u64, &[])), Some(CloseCode::UNEXPECTED_PONG));
 }
@@ -391,7 +394,9 @@ fn a_failed_handshake_ends_as_prescribed() {
     let rejected = with_preface(frame(0x03, &(26_u16, 5_u32, "", Extensions::new()), &[]));
     for role in [Role::Router, Role::Worker] {
         assert!(output(role, b"NOVA4\r\n\0", now).is_empty(), "a wrong preface");
-        assert!(output(role, &PREFACE, later).is_empty(), "silence behind the preface");
+        assert!(output(role, b"", later).is_empty(), "silence");
     }
+    assert!(reject(CloseCode::HANDSHAKE_TIMEOUT, 1_000)(&output(Role::Router, &PREFACE, later)));
+    assert!(output(Role::Worker, &PREFACE, later).is_empty(), "silence behind the preface");
     assert!(output(Role::Worker, &rejected, now).is_empty());
 }

@@ -137,7 +137,11 @@ fn conversation(seed: u64, noise: bool) -> (Vec<String>, [Option<CloseReason>; 2
                 }
             }
             if pair[me].agreed().is_some() && round < 40 && rng.percent(40) {
-                let call = Call { reply_max: 60_000, ..Call::new(1, vec![0; rng.below(50_000) as usize]) };
+                let call = Call {
+                    reply_max: 60_000,
+                    timeout: None,
+                    ..Call::new(1, vec![0; rng.below(50_000) as usize])
+                };
                 let result = pair[me].call(call, now);
                 log.push(format!("{me} {result:?}"));
             }
@@ -176,7 +180,7 @@ fn harmless(rng: &mut Rng, conn: &mut Connection, now: std::time::Instant) {
             5 => drop((conn.poll_timeout(), conn.wants_input(), conn.stats())),
             6 => assert!(conn.accept(vec![0; 513].into()).is_err()),
             7 if conn.agreed().is_some() => {
-                let huge = Call { reply_max: u32::MAX, ..Call::new(1, "") };
+                let huge = Call { reply_max: u32::MAX, timeout: None, ..Call::new(1, "") };
                 assert!(conn.call(huge, now).is_err());
             }
             _ => conn.handle_timeout(now - Duration::from_secs(1)),

@@ -201,20 +201,22 @@ fn refused_uploads_that_never_end_hold_their_slots_only() {
 }
 
 #[test]
-fn an_acknowledgement_is_of_something_new_that_was_sent() {
+fn an_acknowledgement_is_of_enough_that_is_new_and_was_sent() {
     let mut victim = Victim::router();
     victim.conn.call(Call::new(1, vec![0; 1000]), victim.now).expect("open");
     victim.closes(&wire::ack(1), CloseCode::ACK_AHEAD);
     for (acks, code) in [
-        (&[1001][..], CloseCode::ACK_AHEAD),
+        (&[200_001][..], CloseCode::ACK_AHEAD),
         (&[0], CloseCode::ACK_NO_PROGRESS),
-        (&[500, 500], CloseCode::ACK_NO_PROGRESS),
-        (&[500, 499], CloseCode::ACK_NO_PROGRESS),
-        (&[1000, 1000], CloseCode::ACK_NO_PROGRESS),
+        (&[65_535], CloseCode::ACK_NO_PROGRESS),
+        (&[65_536, 65_536], CloseCode::ACK_NO_PROGRESS),
+        (&[70_000, 69_999], CloseCode::ACK_NO_PROGRESS),
+        (&[70_000, 135_535], CloseCode::ACK_NO_PROGRESS),
+        (&[70_000, 135_536, 200_000], CloseCode::ACK_NO_PROGRESS),
         (&[u64::MAX], CloseCode::ACK_AHEAD),
     ] {
         let mut victim = Victim::router();
-        victim.conn.call(Call::new(1, vec![0; 1000]), victim.now).expect("open");
+        victim.conn.call(Call::new(1, vec![0; 200_000]), victim.now).expect("open");
         victim.output();
         let (last, first) = acks.split_last().expect("one at least");
         for ack in first {

@@ -1,7 +1,7 @@
 //! Bodies in parts: any legal way to cut them gives the same body.
 
 use bytes::Bytes;
-use nova_proto_core::{Body, Call, CallKey, CloseCode, Config, Event, Limits, MIN_CHUNK, Role};
+use nova_proto_core::{ACK_EVERY, Body, Call, CallKey, CloseCode, Config, Event, Limits, MIN_CHUNK, Role};
 
 use crate::common::rng::Rng;
 use crate::common::victim::Victim;
@@ -119,7 +119,7 @@ fn sent_parts(victim: &mut Victim, max_frame: usize) -> Vec<wire::Sent> {
             received += body;
             all.push(frame);
         }
-        if received > acked {
+        if received - acked >= ACK_EVERY {
             victim.takes(&wire::ack(received));
             acked = received;
         }

@@ -9,6 +9,7 @@ mod canonical;
 mod chunking;
 mod codec;
 mod drain;
+mod fairness;
 mod handshake;
 mod hardest;
 mod ids;
