@@ -4,11 +4,11 @@
 //! [`Driver`](nova_driver::Driver) to spawn; everything that is not a socket or a timer is in `nova-driver`.
 #![forbid(unsafe_code)]
 
-mod address;
 mod listener;
 mod stream;
 
-pub use address::{Address, AddressError};
 pub use listener::Listener;
-pub use nova_driver::{Admission, Application, CancelSignal, Handle, Incoming, PendingCall};
+pub use nova_driver::{
+    Address, AddressError, Admission, Application, CancelSignal, Handle, Incoming, PendingCall,
+};
 pub use stream::{Stream, connect, drive};

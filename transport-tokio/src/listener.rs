@@ -4,9 +4,9 @@ use std::os::unix::fs::{FileTypeExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use nova_driver::Address;
 use tokio::net::{TcpListener, UnixListener};
 
-use crate::address::Address;
 use crate::stream::Stream;
 
 /// Waits after a failed accept: doubled from the first to the last.

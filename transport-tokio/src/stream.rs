@@ -4,13 +4,11 @@ use std::pin::Pin;
 use std::task::{Context, Poll};
 use std::time::Instant;
 
-use nova_driver::{Application, Handle, Io};
+use nova_driver::{Address, Application, Handle, Io};
 use nova_proto_core::{CloseReason, Config};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpStream, UnixStream};
 use tokio_util::compat::{TokioAsyncReadCompatExt, TokioAsyncWriteCompatExt};
-
-use crate::address::Address;
 
 /// A connected socket of either kind.
 #[derive(Debug)]

@@ -12,11 +12,13 @@
 //! call on the state machine and one wake of the driver; there is no queue in between.
 #![forbid(unsafe_code)]
 
+mod address;
 mod driver;
 mod handle;
 mod incoming;
 mod shared;
 
+pub use address::{Address, AddressError};
 pub use driver::{Driver, Io, connect};
 pub use handle::{Handle, PendingCall};
 pub use incoming::{Admission, Application, CancelSignal, Incoming};

@@ -5,15 +5,16 @@ use std::str::FromStr;
 /// Where to listen or to connect: `unix:PATH` or `tcp:HOST:PORT`.
 ///
 /// ```
-/// use nova_transport_tokio::Address;
+/// use nova_driver::Address;
 ///
 /// let address: Address = "tcp:[::1]:9000".parse()?;
 /// assert_eq!(address, Address::Tcp { host: "::1".into(), port: 9000 });
 /// assert_eq!(address.to_string(), "tcp:[::1]:9000");
-/// # Ok::<(), nova_transport_tokio::AddressError>(())
+/// # Ok::<(), nova_driver::AddressError>(())
 /// ```
+///
+/// Exhaustive on purpose: a transport that forgets a new kind should not compile.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
-#[non_exhaustive]
 pub enum Address {
     /// A Unix domain socket.
     Unix(PathBuf),
