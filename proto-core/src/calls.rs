@@ -206,6 +206,7 @@ impl Calls {
         while let Some(key) = self.cancels.pop_front() {
             let Some(call) = self.calls.get_mut(&key) else { continue };
             call.body_ended = true;
+            call.body.bytes.clear();
             let id = call.id;
             self.close_if_done(key);
             if let Some(id) = id {

@@ -359,3 +359,21 @@ fn calls_that_were_answered_or_cancelled_keep_nothing() {
     let kept = live() - before;
     assert!(kept < 8 * KIB as isize, "{kept}");
 }
+
+#[test]
+fn a_cancelled_upload_is_freed_before_the_peer_has_answered() {
+    for answered in [false, true] {
+        let mut victim = Victim::router();
+        let before = live();
+        let key = victim.conn.call(Call::new(1, vec![0; 4 << 20]), victim.now).expect("open");
+        victim.output();
+        if answered {
+            victim.takes(&wire::error(2, 300).bytes());
+        } else {
+            assert!(victim.conn.cancel(key));
+        }
+        victim.output();
+        let kept = live() - before;
+        assert!(kept < 8 * KIB as isize, "{kept}");
+    }
+}
