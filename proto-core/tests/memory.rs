@@ -420,3 +420,28 @@ fn the_end_frees_what_waited() {
     // The emptied queue of events keeps its places.
     assert!(live_of(victim) < 700 * KIB);
 }
+
+#[test]
+fn an_upload_that_was_refused_or_is_late_is_only_counted() {
+    for late in [false, true] {
+        let mut victim = Victim::router();
+        victim.takes(&wire::request(1, b""));
+        if !late {
+            victim.conn.drain(Duration::from_secs(60), victim.now).expect("open");
+        }
+        let before = live();
+        let ask = Ask { id: 3, body_len: 8 << 20, deadline_ms: 5, ..Ask::default() };
+        victim.takes(&ask.frame(&[0; 64 * KIB]).bytes());
+        for _ in 0..20 {
+            victim.takes(&wire::chunk(3, &[0; 64 * KIB]));
+        }
+        victim.pass(Duration::from_millis(5));
+        victim.output();
+        for _ in 0..60 {
+            victim.takes(&wire::chunk(3, &[0; 64 * KIB]));
+        }
+        let kept = live() - before;
+        assert!(kept < 160 * KIB as isize, "{kept}: no more than the input's buffer");
+        assert_eq!(victim.conn.stats().serving, 2);
+    }
+}
