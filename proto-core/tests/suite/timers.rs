@@ -290,6 +290,13 @@ fn time_that_goes_back_changes_nothing() {
     assert_eq!(conn.poll_timeout(), Some(now + secs(5)));
     conn.handle_timeout(now + secs(5));
     assert!(conn.is_closed());
+
+    let mut victim = Victim::router();
+    victim.pass(secs(9));
+    victim.conn.receive(&wire::ping(1), victim.now - secs(9));
+    assert_eq!(victim.events(), []);
+    victim.output();
+    assert_eq!(victim.conn.poll_timeout(), Some(victim.now + secs(10)), "it came now");
 }
 
 #[test]
