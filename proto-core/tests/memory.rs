@@ -359,3 +359,89 @@ fn calls_that_were_answered_or_cancelled_keep_nothing() {
     let kept = live() - before;
     assert!(kept < 8 * KIB as isize, "{kept}");
 }
+
+#[test]
+fn a_cancelled_upload_is_freed_before_the_peer_has_answered() {
+    for answered in [false, true] {
+        let mut victim = Victim::router();
+        let before = live();
+        let key = victim.conn.call(Call::new(1, vec![0; 4 << 20]), victim.now).expect("open");
+        victim.output();
+        if answered {
+            victim.takes(&wire::error(2, 300).bytes());
+        } else {
+            assert!(victim.conn.cancel(key));
+        }
+        victim.output();
+        let kept = live() - before;
+        assert!(kept < 8 * KIB as isize, "{kept}");
+    }
+}
+
+#[test]
+fn an_answer_nobody_wants_any_more_is_only_counted() {
+    let mut victim = Victim::router();
+    for (n, early) in [(0, true), (1, false)] {
+        let call = Call { reply_max: 4 << 20, ..Call::new(1, "") };
+        let key = victim.conn.call(call, victim.now).expect("open");
+        victim.output();
+        let id = 2 * n + 2;
+        if early {
+            assert!(victim.conn.cancel(key), "before the answer begins");
+        }
+        victim.takes(&wire::response(id, 4 << 20, &[0; 64 * KIB]).bytes());
+        for _ in 0..30 {
+            victim.takes(&wire::chunk(id, &[0; 64 * KIB]));
+        }
+        if !early {
+            assert!(victim.conn.cancel(key), "in its middle");
+        }
+        let before = live();
+        for _ in 0..30 {
+            victim.takes(&wire::chunk(id, &[0; 64 * KIB]));
+        }
+        let kept = live() - before;
+        assert!(kept < 8 * KIB as isize, "{kept}");
+    }
+    assert!(live_of(victim) < 200 * KIB, "no more than the input's buffer");
+}
+
+#[test]
+fn the_end_frees_what_waited() {
+    let mut victim = Victim::router();
+    for n in 0..4000 {
+        let timeout = Some(Duration::from_secs(1 + n));
+        let call = Call { timeout, ..Call::new(1, vec![0; 1000]) };
+        victim.conn.call(call, victim.now).expect("room");
+    }
+    victim.conn.close(CloseCode::NORMAL, "");
+    assert_eq!(victim.events().len(), 4001);
+    victim.output();
+    // The emptied queue of events keeps its places.
+    assert!(live_of(victim) < 700 * KIB);
+}
+
+#[test]
+fn an_upload_that_was_refused_or_is_late_is_only_counted() {
+    for late in [false, true] {
+        let mut victim = Victim::router();
+        victim.takes(&wire::request(1, b""));
+        if !late {
+            victim.conn.drain(Duration::from_secs(60), victim.now).expect("open");
+        }
+        let before = live();
+        let ask = Ask { id: 3, body_len: 8 << 20, deadline_ms: 5, ..Ask::default() };
+        victim.takes(&ask.frame(&[0; 64 * KIB]).bytes());
+        for _ in 0..20 {
+            victim.takes(&wire::chunk(3, &[0; 64 * KIB]));
+        }
+        victim.pass(Duration::from_millis(5));
+        victim.output();
+        for _ in 0..60 {
+            victim.takes(&wire::chunk(3, &[0; 64 * KIB]));
+        }
+        let kept = live() - before;
+        assert!(kept < 160 * KIB as isize, "{kept}: no more than the input's buffer");
+        assert_eq!(victim.conn.stats().serving, 2);
+    }
+}

@@ -47,8 +47,9 @@ const FAR: Duration = Duration::from_secs(100 * 365 * 24 * 60 * 60);
 /// - **Getters**: [`wants_input`](Self::wants_input), [`close_reason`](Self::close_reason),
 ///   [`agreed`](Self::agreed), [`stats`](Self::stats), …
 ///
-/// After any input or command, pull events until there are none, then transmit, then look at the timeout. Reading
-/// must never wait for writing, or two busy peers block each other.
+/// After any input or command, pull events until there are none, then transmit, then look at the timeout. Output can
+/// be an end, too: a drain is over with its last frame, so pull events again before waiting. Reading must never wait
+/// for writing, or two busy peers block each other.
 ///
 /// # A whole driver
 ///

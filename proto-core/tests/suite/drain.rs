@@ -35,6 +35,17 @@ fn requests_that_cross_a_drain_are_refused_and_may_go_elsewhere() {
 }
 
 #[test]
+fn the_peer_is_told_of_the_drain_even_if_the_last_answer_comes_first() {
+    let mut victim = Victim::router();
+    victim.conn.call(Call::new(1, ""), victim.now).expect("open");
+    victim.output();
+    victim.conn.drain(MINUTE, victim.now).expect("open");
+    assert!(matches!(victim.takes(&wire::response(2, 0, b"").bytes())[..], [Event::Answer { .. }]));
+    let kinds: Vec<u8> = victim.sent().iter().map(|frame| frame.kind).collect();
+    assert_eq!(kinds, [wire::GOAWAY, wire::CLOSE]);
+}
+
+#[test]
 fn a_refused_request_with_a_body_is_over_when_its_body_is() {
     for finish in [wire::cancel(3), wire::chunk(3, &[0; 3904])] {
         let mut victim = Victim::router();

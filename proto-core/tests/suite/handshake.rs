@@ -148,6 +148,15 @@ fn messages_for_people_have_at_most_512_bytes() {
     let events = Victim::router().feed(&wire::close(1, 0, &full).bytes());
     assert!(matches!(events[..], [Event::Closed(CloseReason::Peer { .. })]));
     Victim::router().closes(&wire::close(1, 0, &over).bytes(), CloseCode::MALFORMED);
+    for (message, good) in [(&full[..], true), (&over, false)] {
+        let (mut victim, _) = crate::common::victim::ready(wire::ERROR);
+        let frame = Frame::new(wire::ERROR).u64(2).u16(1).u8(0).u32(0).string(message).ext(&[]).bytes();
+        if good {
+            assert!(matches!(victim.takes(&frame)[..], [Event::Answer { .. }]));
+        } else {
+            victim.closes(&frame, CloseCode::MALFORMED);
+        }
+    }
 }
 
 #[test]

@@ -162,6 +162,33 @@ fn cancelled_answers_do_not_pile_up_behind_a_full_window() {
     assert!(after < before + 2000, "{before} before, {after} after");
 }
 
+/// The same for calls: their bodies are small, but a little longer than the peer's frames.
+#[test]
+fn calls_answered_early_do_not_pile_up_behind_a_full_window() {
+    let offer = Offer { limits: small_limits(), ..Offer::default() };
+    let mut victim = Victim::with(Config::new(Role::Router), &offer);
+    let call = |victim: &mut Victim, len: usize| {
+        victim.conn.call(Call::new(1, vec![0; len]), victim.now).expect("room");
+        victim.sent()[0].int(0)
+    };
+    // Nothing is acknowledged: the window fills up.
+    for _ in 0..8 {
+        let id = call(&mut victim, 64 * 1024);
+        victim.takes(&wire::error(id, 300).bytes());
+        victim.output();
+    }
+    let before = format!("{:?}", victim.conn).len();
+    for _ in 0..1000 {
+        let id = call(&mut victim, 16 * 1024);
+        assert_eq!(victim.conn.stats().calls, 1);
+        victim.takes(&wire::error(id, 300).bytes());
+        assert_eq!(victim.sent()[0].kind, wire::CANCEL);
+        victim.is_empty();
+    }
+    let after = format!("{:?}", victim.conn).len();
+    assert!(after < before + 2000, "{before} before, {after} after");
+}
+
 /// The wait for the driver ends with what waited.
 #[test]
 fn a_cancelled_call_takes_its_wait_for_the_driver_with_it() {

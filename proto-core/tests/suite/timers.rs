@@ -9,6 +9,8 @@ use nova_proto_core::{
 use crate::common::app::Profile;
 use crate::common::for_seeds;
 use crate::common::pair::{Pair, ROUTER, Setup, WORKER};
+use crate::common::rng::Rng;
+use crate::common::traffic::{traffic, with_calls};
 use crate::common::victim::Victim;
 use crate::common::wire::{self, Ask, Offer};
 
@@ -294,6 +296,13 @@ fn time_that_goes_back_changes_nothing() {
     assert_eq!(conn.poll_timeout(), Some(now + secs(5)));
     conn.handle_timeout(now + secs(5));
     assert!(conn.is_closed());
+
+    let mut victim = Victim::router();
+    victim.pass(secs(9));
+    victim.conn.receive(&wire::ping(1), victim.now - secs(9));
+    assert_eq!(victim.events(), []);
+    victim.output();
+    assert_eq!(victim.conn.poll_timeout(), Some(victim.now + secs(10)), "it came now");
 }
 
 #[test]
@@ -347,4 +356,34 @@ fn an_idle_connection_lives_for_ever_on_few_frames() {
     }
     let bytes = pair.sides[ROUTER].conn.stats().bytes_sent - before;
     assert!(bytes < 24 * 60 * 60 / 10 * 30, "{bytes} bytes a day");
+}
+
+/// `poll_timeout` is the very moment: nothing is due before it, and something is done at it.
+#[test]
+fn the_next_timeout_is_neither_early_nor_late() {
+    for_seeds(300, |seed| {
+        let mut rng = Rng::new(seed);
+        let mut victim = with_calls();
+        for frame in traffic(&mut rng) {
+            victim.takes(&frame);
+            if rng.percent(60) {
+                victim.output();
+            }
+            let next = victim.conn.poll_timeout().expect("a living connection has a next time");
+            if rng.percent(50) && next > victim.now + MS {
+                let time = next - victim.now;
+                let before = format!("{:?}", victim.conn.stats());
+                assert_eq!(victim.pass(time - MS), [], "nothing is due before");
+                assert_eq!(format!("{:?}", victim.conn.stats()), before);
+                let told = victim.pass(MS).len();
+                let after = victim.conn.poll_timeout();
+                assert!(after.is_none_or(|after| after > victim.now), "it is over");
+                let pinged = victim.sent().iter().any(|frame| frame.kind == wire::PING);
+                assert!(told > 0 || pinged || after > Some(next), "something was due");
+            }
+            if victim.conn.is_closed() {
+                break;
+            }
+        }
+    });
 }
