@@ -1,5 +1,6 @@
 //! What one side accepts and how long it waits: plain finite numbers, each with its reason.
 
+use std::fmt;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -123,7 +124,7 @@ impl Compression {
 }
 
 /// Everything a [`Connection`](crate::Connection) is made from.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct Config {
     /// Which end this is.
     pub role: Role,
@@ -147,6 +148,24 @@ pub struct Config {
     /// Whether the handshake carries an ignorable frame and an extension that nobody knows, so that peers keep
     /// skipping them. Default true.
     pub grease: bool,
+}
+
+impl fmt::Debug for Config {
+    /// The application part of `Hello` may hold a secret: only its length is shown.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Config")
+            .field("role", &self.role)
+            .field("limits", &self.limits)
+            .field("timers", &self.timers)
+            .field("versions", &self.versions)
+            .field("cancellation", &self.cancellation)
+            .field("zstd", &self.zstd)
+            .field("hello", &format_args!("{} bytes", self.hello.len()))
+            .field("max_calls", &self.max_calls)
+            .field("first_id", &self.first_id)
+            .field("grease", &self.grease)
+            .finish()
+    }
 }
 
 impl Config {

@@ -11,7 +11,7 @@ use crate::id::RequestId;
 use crate::negotiate::Agreed;
 
 /// Something the application should know. Pulled with [`Connection::poll_event`](crate::Connection::poll_event).
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Event {
     /// Router only: a worker asks to be let in, and everything protocol-level is agreed. Answer with
@@ -52,6 +52,21 @@ pub enum Event {
     /// The connection ended. The last event, exactly once, whoever closed it. All calls have been answered with
     /// [`CallError::Closed`] before it; requests not answered yet need no answer any more.
     Closed(CloseReason),
+}
+
+impl fmt::Debug for Event {
+    /// Application parts of the handshake may hold secrets: only their lengths are shown.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Hello { app } => write!(f, "Hello({} bytes)", app.len()),
+            Self::Connected { agreed, app } => write!(f, "Connected({agreed:?}, {} bytes)", app.len()),
+            Self::Request(request) => request.fmt(f),
+            Self::Cancelled { id } => write!(f, "Cancelled({id})"),
+            Self::Answer { key, result } => write!(f, "Answer({key:?}, {result:?})"),
+            Self::Draining { within } => write!(f, "Draining({within:?})"),
+            Self::Closed(reason) => write!(f, "Closed({reason:?})"),
+        }
+    }
 }
 
 /// A request of the peer.

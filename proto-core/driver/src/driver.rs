@@ -147,7 +147,8 @@ where
         }
         moved |= self.pull_events(cx);
         if self.output.is_empty() {
-            let _ = self.shared.lock().connection.poll_transmit(&mut self.output.bytes, WRITE_AHEAD);
+            // What goes out can end the connection, or a call: that is an event then.
+            moved |= self.shared.lock().connection.poll_transmit(&mut self.output.bytes, WRITE_AHEAD) > 0;
         }
         moved |= self.write(cx);
         moved | self.read(cx)

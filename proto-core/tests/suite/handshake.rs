@@ -8,7 +8,7 @@ use nova_proto_core::{
     CloseCode, CloseReason, Config, Connection, Event, ForeignProtocol, Limits, PeerError, Role, SendError,
 };
 
-use crate::common::victim::Victim;
+use crate::common::victim::{Victim, epoch};
 use crate::common::wire::{self, Frame, Offer};
 
 /// A router, with the preface read.
@@ -383,4 +383,39 @@ fn commands_before_the_handshake_say_so() {
         assert_eq!(victim.conn.respond(id, ""), Err(SendError::NoSuchRequest));
         assert_eq!(victim.events(), []);
     }
+}
+
+#[test]
+fn a_router_that_closes_before_it_decides_rejects() {
+    let mut router = Connection::new(Config::new(Role::Router), epoch()).expect("good");
+    router.receive(&Offer::default().opening(Role::Worker), epoch());
+    assert!(matches!(router.poll_event(), Some(Event::Hello { .. })));
+    router.close(CloseCode::TOO_MANY_CONNECTIONS, "full");
+    let mut out = Vec::new();
+    let _ = router.poll_transmit(&mut out, 1 << 16);
+    let mut worker = Connection::new(Config::new(Role::Worker), epoch()).expect("good");
+    worker.receive(&out, epoch());
+    let reason = CloseReason::Rejected {
+        code: CloseCode::TOO_MANY_CONNECTIONS,
+        retry_after: Duration::ZERO,
+        message: "full".to_owned(),
+    };
+    assert_eq!(worker.poll_event(), Some(Event::Closed(reason)));
+}
+
+#[test]
+fn what_is_shown_of_a_connection_holds_no_secret() {
+    let secret = "hunter2-and-more";
+    let config = Config { hello: secret.into(), ..Config::new(Role::Worker) };
+    assert!(!format!("{config:?}").contains("hunter2"));
+    let mut worker = Connection::new(config, epoch()).expect("good");
+    assert!(!format!("{worker:?}").contains("hunter2"));
+    let mut out = Vec::new();
+    let _ = worker.poll_transmit(&mut out, 1 << 16);
+    let mut router = Connection::new(Config::new(Role::Router), epoch()).expect("good");
+    router.receive(&out, epoch());
+    assert!(!format!("{router:?}").contains("hunter2"));
+    let hello = router.poll_event();
+    assert_eq!(hello, Some(Event::Hello { app: secret.into() }));
+    assert!(!format!("{hello:?}{router:?}").contains("hunter2"));
 }
