@@ -136,6 +136,7 @@ impl Pacing {
 }
 
 #[cfg(test)]
+#[expect(clippy::disallowed_methods, reason = "tests stand outside the core: they make its time")]
 mod tests {
     use super::*;
 

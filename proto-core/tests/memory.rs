@@ -1,4 +1,9 @@
 //! What a peer can make a connection keep, counted in the allocator.
+#![expect(
+    clippy::disallowed_methods,
+    clippy::disallowed_macros,
+    reason = "tests stand outside the core: they make its time"
+)]
 
 #[path = "common/mod.rs"]
 mod common;

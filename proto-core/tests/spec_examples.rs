@@ -1,5 +1,6 @@
 //! Keeps `docs/PROTOCOL.md` and the implementation together: the hex examples, the registries, the constants and the
 //! form of the rules.
+#![expect(clippy::disallowed_methods, reason = "tests stand outside the core: they make its time")]
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Debug;

@@ -1,5 +1,6 @@
 //! Section 22.2 of `docs/PROTOCOL.md`: for each frame, bytes that break a check and all later ones are answered with
 //! the close code of the first, in the order that the document gives.
+#![expect(clippy::disallowed_methods, reason = "tests stand outside the core: they make its time")]
 
 use std::time::{Duration, Instant};
 

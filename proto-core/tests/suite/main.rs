@@ -1,4 +1,9 @@
 //! The protocol core through its public API: against hand-built frames, and against itself in virtual time.
+#![expect(
+    clippy::disallowed_methods,
+    clippy::disallowed_macros,
+    reason = "tests stand outside the core: they make its time"
+)]
 
 #[path = "../common/mod.rs"]
 mod common;
