@@ -160,6 +160,12 @@ impl Router {
         }
     }
 
+    /// Why the first of these shards that has no worker has none; nothing if all have one, or have failed.
+    #[must_use]
+    pub fn waiting(&self, shards: std::ops::Range<u32>) -> Option<String> {
+        self.shared.table.waiting(shards)
+    }
+
     /// Gives up on shards: their workers will not come back.
     pub fn fail_shards(&self, shards: impl IntoIterator<Item = u32>, reason: &str) {
         self.shared.table.fail(shards, reason);

@@ -202,6 +202,14 @@ impl Table {
         self.slots().iter().map(status).collect()
     }
 
+    pub(super) fn waiting(&self, shards: std::ops::Range<u32>) -> Option<String> {
+        let slots = self.slots();
+        shards.filter_map(|shard| slots.get(shard as usize)).find_map(|slot| match &slot.state {
+            ShardState::Waiting { reason } => Some(reason.clone()),
+            _ => None,
+        })
+    }
+
     pub(super) fn is_settled(&self) -> bool {
         self.slots()
             .iter()
