@@ -8,6 +8,7 @@ use std::time::Instant;
 use nova_proto_core::messages::ListedSymbol;
 use serde::Serialize;
 
+use super::Signals;
 use super::args::{Command, IndexArgs, SearchArgs, ServeArgs, SymbolsArgs, WorkspaceArgs};
 use super::output::{Failure, SCHEMA, print_json};
 use super::workspace::Workspace;
@@ -19,8 +20,7 @@ pub(super) async fn run(command: &Command) -> Result<ExitCode, Failure> {
         Command::Search(args) => search(args).await,
         Command::Index(args) => index(args).await,
         Command::Symbols(args) => symbols(args).await,
-        Command::Serve(args) => serve(args).await,
-        Command::Worker(_) => unreachable!("the worker needs no router"),
+        Command::Serve(_) | Command::Worker(_) => unreachable!("run elsewhere"),
     }
 }
 
@@ -334,7 +334,8 @@ struct ServeLine {
     listen: String,
 }
 
-async fn serve(args: &ServeArgs) -> Result<ExitCode, Failure> {
+/// Runs until a signal, and then ends in order: workers are told, the socket file goes.
+pub(super) async fn serve(args: &ServeArgs, signals: &mut Signals) -> Result<ExitCode, Failure> {
     if let Some(nova_transport_tokio::Address::Tcp { host, .. }) = &args.listen
         && !is_loopback(host)
     {
@@ -343,19 +344,38 @@ async fn serve(args: &ServeArgs) -> Result<ExitCode, Failure> {
             "listen on unix:PATH or tcp:127.0.0.1:PORT",
         ));
     }
-    let workspace = Workspace::start(&args.workspace, args.listen.as_ref()).await?;
-    let router = &workspace.router;
+    let workspace = tokio::select! {
+        started = Workspace::start(&args.workspace, args.listen.as_ref()) => started?,
+        () = signals.next() => return Err(Failure::interrupted()),
+    };
+    let announced = announce(args, &workspace.router);
+    if announced.is_ok() {
+        tokio::select! {
+            () = tell_ready(&workspace.router) => {}
+            () = signals.next() => {}
+        }
+    }
+    workspace.stop().await;
+    announced?;
+    eprintln!("nova: interrupted");
+    // Without a second line of JSON: the address was the answer.
+    Ok(Failure::interrupted().exit_code())
+}
+
+fn announce(args: &ServeArgs, router: &Router) -> io::Result<()> {
     let line = ServeLine { schema: SCHEMA, pid: std::process::id(), listen: router.address().to_string() };
     if args.json {
-        print_json(&line)?;
-    } else {
-        let mut out = io::stdout().lock();
-        writeln!(out, "{} shards, listening at {}", router.layout().shards.len(), line.listen)?;
-        out.flush()?;
+        return print_json(&line);
     }
+    let mut out = io::stdout().lock();
+    writeln!(out, "{} shards, listening at {}", router.layout().shards.len(), line.listen)?;
+    out.flush()
+}
+
+/// Tells on standard error how many shards are ready, each time that changes.
+async fn tell_ready(router: &Router) {
     let mut changes = router.changes();
     let mut ready = 0;
-    // Until interrupted.
     loop {
         let now =
             router.status().iter().filter(|shard| matches!(shard.state, ShardState::Ready { .. })).count();
@@ -364,7 +384,7 @@ async fn serve(args: &ServeArgs) -> Result<ExitCode, Failure> {
             eprintln!("nova: {ready} of {} shards ready", router.layout().shards.len());
         }
         if changes.changed().await.is_err() {
-            return Ok(ExitCode::SUCCESS);
+            return;
         }
     }
 }

@@ -63,6 +63,10 @@ impl Failure {
         if json {
             self.print_json();
         }
+        self.exit_code()
+    }
+
+    pub(super) fn exit_code(&self) -> ExitCode {
         ExitCode::from(self.exit)
     }
 

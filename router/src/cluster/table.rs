@@ -223,12 +223,4 @@ impl Table {
         };
         (0..).zip(self.slots().iter()).filter_map(reachable).collect()
     }
-
-    /// Each connected worker once.
-    pub(super) fn workers(&self) -> Vec<Handle> {
-        let mut reachable = self.reachable();
-        reachable.sort_by_key(|reachable| reachable.worker);
-        reachable.dedup_by_key(|reachable| reachable.worker);
-        reachable.into_iter().map(|reachable| reachable.handle).collect()
-    }
 }
