@@ -120,9 +120,12 @@ impl LocalWorkers {
         Self { supervisors, stop }
     }
 
-    /// Waits until all processes have ended, those that do not within two seconds killed. Close the connections first.
-    pub async fn stop(mut self) {
+    /// Ends the router's connections, then waits until all processes have ended; those that do not within two seconds
+    /// are killed.
+    pub async fn stop(mut self, router: Router) {
+        // First, so that no worker's end looks like a failure.
         self.stop.send_replace(true);
+        router.shutdown().await;
         while self.supervisors.join_next().await.is_some() {}
     }
 }

@@ -181,8 +181,7 @@ fn the_answers_are_the_same_for_any_number_of_workers() {
                 assert_eq!((answer.shards.failed, answer.shards.warming), (0, 0), "{query}");
                 answers.push((query, answer));
             }
-            router.shutdown().await;
-            processes.stop().await;
+            processes.stop(router).await;
             answers
         })
     };
