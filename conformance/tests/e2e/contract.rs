@@ -3,7 +3,11 @@
 use std::fs;
 use std::io::{BufRead, BufReader, Read};
 use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
 use std::process::Stdio;
+
+use rustix::process::Signal;
 
 use crate::process::Process;
 use crate::sample::fields;
@@ -188,4 +192,37 @@ fn paths_need_not_be_utf_8() {
     let mut command = scene.nova(["search", "--json", "Cup", "--root"]);
     let ran = Process::start(command.arg(&odd)).end(SOON).expect(0);
     assert_eq!(ran.json()["results"][0]["path"], "Cup.java");
+}
+
+#[test]
+fn the_socket_is_private_wherever_there_is_room_for_it() {
+    let scene = Scene::new();
+    let temporary = scene.path("tmp");
+    fs::create_dir(&temporary).expect("a directory");
+    let mode = |path: &Path| fs::metadata(path).expect("it is there").permissions().mode() & 0o777;
+    // A runtime directory that is not there, as in a container, is done without.
+    for (runtime, used) in [(scene.path("run"), scene.path("run")), (scene.path("none"), temporary.clone())] {
+        let mut command = scene.nova(["serve", "--workers", "1", "--root", arg(&harbour())]);
+        command.env("XDG_RUNTIME_DIR", runtime).env("TMPDIR", &temporary);
+        let nova = Process::start(&mut command);
+        nova.stderr_has("4 of 4 shards ready", SOON);
+        let found: Vec<_> =
+            fs::read_dir(&used).expect("a directory").map(|entry| entry.expect("one").path()).collect();
+        assert_eq!(found.len(), 1, "{found:?}");
+        assert_eq!((mode(&found[0]), mode(&found[0].join("router.sock"))), (0o700, 0o600));
+        nova.signal(Signal::INT);
+        nova.end(SOON).expect(130);
+        assert!(!found[0].exists());
+    }
+}
+
+#[test]
+fn a_cache_that_cannot_be_made_is_named() {
+    let scene = Scene::new();
+    scene.write("A.java", "class A {}");
+    let file = scene.tree().join("A.java/cache");
+    let ran =
+        scene.run(["index", "--json", "--root", arg(&scene.tree()), "--cache-dir", arg(&file)]).expect(7);
+    assert_eq!(ran.json()["error"]["code"], "nothing_indexed");
+    assert!(ran.stderr.contains(&format!("cannot make the cache {}", file.display())), "{}", ran.stderr);
 }

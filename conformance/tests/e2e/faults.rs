@@ -163,23 +163,13 @@ fn a_stopped_worker_is_noticed_and_replaced_while_nova_serves() {
 #[test]
 fn a_worker_that_does_not_want_to_end_is_killed() {
     let scene = Scene::new();
-    // Beside the worker, something that holds on: its end cannot be waited for, but it must not hold nova.
-    let worker =
-        scene.script(&format!("trap '' TERM INT\n{} worker \"$@\"\nsleep 300", program("nova").display()));
-    let root = harbour();
-    let args = [
-        "search",
-        "--json",
-        "--workers",
-        "1",
-        "--root",
-        arg(&root),
-        "--worker-command",
-        arg(&worker),
-        "Crane",
-    ];
-    let ended = scene.start(args).end(SOON);
-    // Only sleep, killed with the test, is left.
-    assert_eq!(ended.status.code(), Some(0), "{}", ended.stderr);
+    let nova = program("nova");
+    let text = format!("trap '' TERM INT\n{} worker \"$@\"\nwhile :; do sleep 0.2; done", nova.display());
+    let (worker, root) = (scene.script(&text), harbour());
+    let args = ["search", "--workers", "1", "--root", arg(&root), "--worker-command", arg(&worker), "Crane"];
+    let mut nova = scene.start(args);
+    let workers = nova.workers(1).expect("it does not end by itself");
+    let ended = nova.end(SOON).expect(0);
     assert!(ended.elapsed < Duration::from_secs(10), "{:?}", ended.elapsed);
+    scene.becomes_clean(&workers);
 }

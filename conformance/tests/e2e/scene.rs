@@ -17,9 +17,9 @@ pub(crate) const SOON: Duration = Duration::from_secs(30);
 pub(crate) const CLEAN_WITHIN: Duration = Duration::from_secs(5);
 
 /// How many files the big tree has, and symbols: a class and its methods each.
-pub(crate) const BIG: (u64, u64) = (3_000, 3_000 * (1 + BIG_METHODS));
+pub(crate) const BIG: (u64, u64) = (4_000, 4_000 * (1 + BIG_METHODS));
 
-const BIG_METHODS: u64 = 60;
+const BIG_METHODS: u64 = 120;
 
 /// A program of this workspace.
 ///

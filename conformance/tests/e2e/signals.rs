@@ -18,11 +18,15 @@ fn an_interrupted_index_says_so_and_leaves_nothing() {
         let workers = nova.workers(2).expect("indexing takes longer than the start of its workers");
         std::thread::sleep(Duration::from_millis(after));
         nova.signal(which);
-        let ended = nova.end(AT_ONCE).expect(130);
-        let line = ended.json();
-        assert_eq!(line["error"]["code"], "interrupted");
-        assert!(ended.stderr.contains("interrupted"), "{}", ended.stderr);
+        let ended = nova.end(AT_ONCE);
         scene.becomes_clean(&workers);
+        if after > 0 && ended.status.code() == Some(0) {
+            // A machine so fast that there was nothing left to interrupt.
+            continue;
+        }
+        let ended = ended.expect(130);
+        assert_eq!(ended.json()["error"]["code"], "interrupted");
+        assert!(ended.stderr.contains("interrupted"), "{}", ended.stderr);
     }
 }
 
@@ -44,10 +48,11 @@ fn children_that_ignore_their_pipe_end_with_nova_too() {
 
 #[test]
 fn nobody_reading_does_not_keep_nova_from_ending() {
-    for format in [&["--json-lines"][..], &[]] {
+    let all = ["search", "--json", "--limit", "10000", "add"];
+    for args in [&["symbols", "--json-lines"][..], &["symbols"], &all] {
         let scene = Scene::new();
-        let mut command = scene.nova(["symbols", "--workers", "2", "--root", arg(&big_tree())]);
-        command.args(format);
+        let mut command = scene.nova(args.iter().copied());
+        command.args(["--workers", "2", "--root", arg(&big_tree())]);
         let mut nova = Process::start_unread(&mut command);
         let workers = nova.workers(2).expect("the pipe is too small for the answer");
         let full = Duration::from_secs(2);
