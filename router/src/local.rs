@@ -25,6 +25,9 @@ const RESTART_AFTER: Duration = Duration::from_millis(50);
 /// How long a worker may take to end after its connection was closed, before it is killed.
 const END_WITHIN: Duration = Duration::from_secs(2);
 
+/// How long a worker may take from its start to a connection that serves all its shards.
+const CONNECT_WITHIN: Duration = Duration::from_secs(10);
+
 /// How to start a worker: a program, and arguments that come before the worker's own.
 #[derive(Debug, Clone)]
 pub struct WorkerCommand {
@@ -117,9 +120,12 @@ impl LocalWorkers {
         Self { supervisors, stop }
     }
 
-    /// Waits until all processes have ended, those that do not within two seconds killed. Close the connections first.
-    pub async fn stop(mut self) {
+    /// Ends the router's connections, then waits until all processes have ended; those that do not within two seconds
+    /// are killed.
+    pub async fn stop(mut self, router: Router) {
+        // First, so that no worker's end looks like a failure.
         self.stop.send_replace(true);
+        router.shutdown().await;
         while self.supervisors.join_next().await.is_some() {}
     }
 }
@@ -162,13 +168,21 @@ impl Supervisor {
     async fn run(mut self) {
         let mut wait = RESTART_AFTER;
         for restart in 0..=RESTARTS {
-            let outcome = match self.spawn() {
-                Ok(child) => self.watch(child).await,
-                Err(error) => {
-                    Err(format!("cannot start {}: {error}", self.options.command.program.display()))
-                }
+            let program = self.options.command.program.display().to_string();
+            let reason = match self.spawn() {
+                Ok(child) => match self.watch(child).await {
+                    End::Meant => return,
+                    End::Silent => {
+                        // Another start would be as silent, and each costs the user the same wait.
+                        let seconds = CONNECT_WITHIN.as_secs();
+                        let reason = format!("its worker {program} did not connect within {seconds} s");
+                        self.router.fail_shards(self.shards.clone(), &reason);
+                        return;
+                    }
+                    End::Failed(reason) => reason,
+                },
+                Err(error) => format!("cannot start {program}: {error}"),
             };
-            let Err(reason) = outcome else { return };
             tracing::warn!(shards = ?self.shards, restart, %reason, "worker ended");
             if restart == RESTARTS {
                 let reason = format!("its worker failed {} times; the last time: {reason}", RESTARTS + 1);
@@ -206,21 +220,63 @@ impl Supervisor {
         command.spawn()
     }
 
-    /// `Ok` if the worker was meant to end.
-    async fn watch(&mut self, mut child: Child) -> Result<(), String> {
+    /// Waits for the worker's end, and brings it about if the worker serves nothing.
+    async fn watch(&mut self, mut child: Child) -> End {
         // Waiting for the child would close its pipe, and with it the child.
         let _pipe = child.stdin.take();
-        tokio::select! {
-            status = child.wait() => Err(describe(status)),
-            () = stop_asked(&mut self.stopped) => {
-                if tokio::time::timeout(END_WITHIN, child.wait()).await.is_err() {
-                    tracing::warn!(shards = ?self.shards, "worker did not end in time; killing it");
-                    let _ = child.kill().await;
+        let mut stopped = self.stopped.clone();
+        let end = tokio::select! {
+            status = child.wait() => return End::Failed(describe(status)),
+            end = self.useless() => end,
+            () = stop_asked(&mut stopped) => {
+                if tokio::time::timeout(END_WITHIN, child.wait()).await.is_ok() {
+                    return End::Meant;
                 }
-                Ok(())
+                tracing::warn!(shards = ?self.shards, "worker did not end in time; killing it");
+                End::Meant
+            }
+        };
+        let _ = child.kill().await;
+        end
+    }
+
+    /// Returns when there is no use in waiting for the worker any longer: it lives, but has not connected in time, or
+    /// its connection is gone and it does not end. A stopped process is like that, or a program that is no worker.
+    async fn useless(&self) -> End {
+        if tokio::time::timeout(CONNECT_WITHIN, self.waiting(false)).await.is_err() {
+            return End::Silent;
+        }
+        loop {
+            let reason = self.waiting(true).await;
+            // It may have been the connection of the worker before, which ended late.
+            if tokio::time::timeout(END_WITHIN, self.waiting(false)).await.is_err() {
+                return End::Failed(reason);
             }
         }
     }
+
+    /// Waits until some shard is without a worker (and says why it is), or until none is.
+    async fn waiting(&self, wanted: bool) -> String {
+        let mut changes = self.router.changes();
+        loop {
+            let reason = self.router.waiting(self.shards.clone());
+            if reason.is_some() == wanted {
+                return reason.unwrap_or_default();
+            }
+            // The router outlives its workers.
+            let _ = changes.changed().await;
+        }
+    }
+}
+
+/// How a worker's run ended.
+enum End {
+    /// It was meant to.
+    Meant,
+    /// It was killed, as it never connected.
+    Silent,
+    /// It ended, or had to be killed, because of this.
+    Failed(String),
 }
 
 async fn stop_asked(stopped: &mut watch::Receiver<bool>) {

@@ -15,6 +15,9 @@ use crate::service::WorkerService;
 /// The version as it is told to the other end.
 pub const BUILD: &str = concat!("nova-worker ", env!("CARGO_PKG_VERSION"));
 
+/// How long after its connection the pipe of a parent that was killed may end: the system closes both at once.
+const PARENT_ENDS_WITHIN: Duration = Duration::from_millis(500);
+
 /// Flags of `nova-worker`, and of `nova worker`.
 #[derive(Debug, Clone, clap::Args)]
 pub struct WorkerArgs {
@@ -85,7 +88,13 @@ pub fn run(args: &WorkerArgs) -> ExitCode {
     };
     match runtime.block_on(serve(args)) {
         Ok(()) => ExitCode::SUCCESS,
-        Err((code, message)) => fail(code, &message),
+        Err((code, message)) => {
+            if args.parent_pipe {
+                // A parent that was killed ends both the connection and the pipe, and what it left must be removed.
+                std::thread::sleep(PARENT_ENDS_WITHIN);
+            }
+            fail(code, &message)
+        }
     }
 }
 

@@ -154,8 +154,10 @@ pub(super) fn usage(error: &clap::Error) -> ExitCode {
     }
     if std::env::args_os().any(|arg| arg == "--json" || arg == "--json-lines") {
         let text = error.render().to_string();
-        let message = text.lines().next().unwrap_or_default().trim_start_matches("error: ");
-        Failure::usage(message, "see nova --help").print_json();
+        // The first paragraph: what is missing may stand below the first line.
+        let lines: Vec<&str> = text.lines().map(str::trim).take_while(|line| !line.is_empty()).collect();
+        let message = lines.join(" ");
+        Failure::usage(message.trim_start_matches("error: "), "see nova --help").print_json();
     }
     ExitCode::from(2)
 }

@@ -1,6 +1,6 @@
 //! What each command does.
 
-use std::io::{self, BufWriter, IsTerminal, Write};
+use std::io::{self, IsTerminal, Write};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Instant;
@@ -8,8 +8,9 @@ use std::time::Instant;
 use nova_proto_core::messages::ListedSymbol;
 use serde::Serialize;
 
+use super::Signals;
 use super::args::{Command, IndexArgs, SearchArgs, ServeArgs, SymbolsArgs, WorkspaceArgs};
-use super::output::{Failure, SCHEMA, print_json};
+use super::output::{Failure, SCHEMA, json_line, print_json, write_out};
 use super::workspace::Workspace;
 use crate::cluster::{Router, SearchAnswer, SearchHit, SearchOptions, ShardState};
 use crate::layout::{Layout, Skipped};
@@ -19,8 +20,7 @@ pub(super) async fn run(command: &Command) -> Result<ExitCode, Failure> {
         Command::Search(args) => search(args).await,
         Command::Index(args) => index(args).await,
         Command::Symbols(args) => symbols(args).await,
-        Command::Serve(args) => serve(args).await,
-        Command::Worker(_) => unreachable!("the worker needs no router"),
+        Command::Serve(_) | Command::Worker(_) => unreachable!("run elsewhere"),
     }
 }
 
@@ -61,7 +61,7 @@ async fn search(args: &SearchArgs) -> Result<ExitCode, Failure> {
     let answer = workspace.router.search(&args.query, &options).await;
     let printed = match &answer.invalid {
         Some(problem) => Err(Failure::usage(problem, "shorten the query")),
-        None => print_answer(args, workspace.router.layout(), &answer),
+        None => write_out(shown_answer(args, workspace.router.layout(), &answer)?).await,
     };
     let shards = answer.shards;
     workspace.stop().await;
@@ -79,9 +79,9 @@ async fn search(args: &SearchArgs) -> Result<ExitCode, Failure> {
     })
 }
 
-fn print_answer(args: &SearchArgs, layout: &Layout, answer: &SearchAnswer) -> Result<(), Failure> {
+fn shown_answer(args: &SearchArgs, layout: &Layout, answer: &SearchAnswer) -> io::Result<Vec<u8>> {
     if !args.json {
-        return Ok(print_hits(&args.workspace, layout, answer)?);
+        return shown_hits(&args.workspace, layout, answer);
     }
     let shards = answer.shards;
     let result = |hit: &'_ SearchHit| -> String { layout.roots[hit.root].display().to_string() };
@@ -95,7 +95,7 @@ fn print_answer(args: &SearchArgs, layout: &Layout, answer: &SearchAnswer) -> Re
         column: hit.symbol.column,
         score: hit.symbol.score,
     });
-    Ok(print_json(&SearchLine {
+    json_line(&SearchLine {
         schema: SCHEMA,
         query: &args.query,
         results: results.collect(),
@@ -106,15 +106,15 @@ fn print_answer(args: &SearchArgs, layout: &Layout, answer: &SearchAnswer) -> Re
             failed: shards.failed,
         },
         truncated: answer.truncated,
-    })?)
+    })
 }
 
-fn print_hits(args: &WorkspaceArgs, layout: &Layout, answer: &SearchAnswer) -> io::Result<()> {
+fn shown_hits(args: &WorkspaceArgs, layout: &Layout, answer: &SearchAnswer) -> io::Result<Vec<u8>> {
     let roots = ShownRoots::new(args, layout);
     let width = |text: fn(&SearchHit) -> usize, max| answer.hits.iter().map(text).max().unwrap_or(0).min(max);
     let name = width(|hit| hit.symbol.name.chars().count(), 40);
     let container = width(|hit| hit.symbol.container.chars().count(), 48);
-    let mut out = BufWriter::new(io::stdout().lock());
+    let mut out = Vec::new();
     for SearchHit { root, symbol } in &answer.hits {
         let path = roots.path(*root, &symbol.path);
         writeln!(
@@ -128,11 +128,10 @@ fn print_hits(args: &WorkspaceArgs, layout: &Layout, answer: &SearchAnswer) -> i
             symbol.column
         )?;
     }
-    out.flush()?;
     if answer.truncated && io::stderr().is_terminal() {
         eprintln!("nova: there are more matches; see --limit");
     }
-    Ok(())
+    Ok(out)
 }
 
 // ---- index -----------------------------------------------------------------------------------------------
@@ -175,14 +174,23 @@ async fn index(args: &IndexArgs) -> Result<ExitCode, Failure> {
     let workspace = Workspace::settled(&args.workspace).await?;
     let line = summary(&workspace.router, start);
     let skipped = workspace.router.skipped();
-    let printed = if args.json { print_json(&line) } else { print_summary(&line) };
+    let shown = match args.json {
+        // Then the error is the one line.
+        true if line.files == 0 => Vec::new(),
+        true => json_line(&line)?,
+        false => shown_summary(&line)?,
+    };
+    let printed = write_out(shown).await;
     for file in &skipped {
         eprintln!("nova: skipped {}: {}", shown_path(workspace.router.layout(), file), file.reason);
     }
     workspace.stop().await;
     printed?;
     if line.files == 0 {
-        return Err(Failure::nothing_indexed("no file could be indexed", "see the reasons above"));
+        return Err(Failure::nothing_indexed(
+            "no file could be indexed",
+            "standard error names each file and what is wrong with it",
+        ));
     }
     Ok(ExitCode::SUCCESS)
 }
@@ -233,8 +241,8 @@ fn summary(router: &Router, start: Instant) -> IndexLine {
     }
 }
 
-fn print_summary(line: &IndexLine) -> io::Result<()> {
-    let mut out = BufWriter::new(io::stdout().lock());
+fn shown_summary(line: &IndexLine) -> io::Result<Vec<u8>> {
+    let mut out = Vec::new();
     writeln!(out, "{:>8} {:>10} {:>8}  shard", "files", "symbols", "MB")?;
     for shard in &line.shards {
         let name = if shard.source_root.is_empty() { "." } else { &shard.source_root };
@@ -255,7 +263,7 @@ fn print_summary(line: &IndexLine) -> io::Result<()> {
         line.skipped.len(),
         line.elapsed_ms as f64 / 1e3
     )?;
-    out.flush()
+    Ok(out)
 }
 
 fn shown_path(layout: &Layout, skipped: &Skipped) -> String {
@@ -315,13 +323,10 @@ async fn print_symbols(args: &SymbolsArgs, router: &Router) -> Result<u64, Failu
             }
         }
         if out.len() >= 64 * 1024 {
-            io::stdout().lock().write_all(&out)?;
-            out.clear();
+            out = write_out(out).await?;
         }
     }
-    let mut stdout = io::stdout().lock();
-    stdout.write_all(&out)?;
-    stdout.flush()?;
+    write_out(out).await?;
     Ok(count)
 }
 
@@ -334,7 +339,8 @@ struct ServeLine {
     listen: String,
 }
 
-async fn serve(args: &ServeArgs) -> Result<ExitCode, Failure> {
+/// Runs until a signal, and then ends in order: workers are told, the socket file goes.
+pub(super) async fn serve(args: &ServeArgs, signals: &mut Signals) -> Result<ExitCode, Failure> {
     if let Some(nova_transport_tokio::Address::Tcp { host, .. }) = &args.listen
         && !is_loopback(host)
     {
@@ -343,19 +349,38 @@ async fn serve(args: &ServeArgs) -> Result<ExitCode, Failure> {
             "listen on unix:PATH or tcp:127.0.0.1:PORT",
         ));
     }
-    let workspace = Workspace::start(&args.workspace, args.listen.as_ref()).await?;
-    let router = &workspace.router;
+    let workspace = tokio::select! {
+        started = Workspace::start(&args.workspace, args.listen.as_ref()) => started?,
+        () = signals.next() => return Err(Failure::interrupted()),
+    };
+    let announced = announce(args, &workspace.router);
+    if announced.is_ok() {
+        tokio::select! {
+            () = tell_ready(&workspace.router) => {}
+            () = signals.next() => {}
+        }
+    }
+    workspace.stop().await;
+    announced?;
+    eprintln!("nova: interrupted");
+    // Without a second line of JSON: the address was the answer.
+    Ok(Failure::interrupted().exit_code())
+}
+
+fn announce(args: &ServeArgs, router: &Router) -> io::Result<()> {
     let line = ServeLine { schema: SCHEMA, pid: std::process::id(), listen: router.address().to_string() };
     if args.json {
-        print_json(&line)?;
-    } else {
-        let mut out = io::stdout().lock();
-        writeln!(out, "{} shards, listening at {}", router.layout().shards.len(), line.listen)?;
-        out.flush()?;
+        return print_json(&line);
     }
+    let mut out = io::stdout().lock();
+    writeln!(out, "{} shards, listening at {}", router.layout().shards.len(), line.listen)?;
+    out.flush()
+}
+
+/// Tells on standard error how many shards are ready, each time that changes.
+async fn tell_ready(router: &Router) {
     let mut changes = router.changes();
     let mut ready = 0;
-    // Until interrupted.
     loop {
         let now =
             router.status().iter().filter(|shard| matches!(shard.state, ShardState::Ready { .. })).count();
@@ -364,7 +389,7 @@ async fn serve(args: &ServeArgs) -> Result<ExitCode, Failure> {
             eprintln!("nova: {ready} of {} shards ready", router.layout().shards.len());
         }
         if changes.changed().await.is_err() {
-            return Ok(ExitCode::SUCCESS);
+            return;
         }
     }
 }

@@ -7,12 +7,17 @@ mod progress;
 mod workspace;
 
 use std::process::ExitCode;
+use std::time::Duration;
 
 use clap::Parser;
 use nova_worker::program::init_logging;
+use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use args::{Cli, Command};
 use output::Failure;
+
+/// How long the tasks of an interrupted command may take to end.
+const TASKS_END_WITHIN: Duration = Duration::from_millis(500);
 
 /// Runs the program with the process's arguments.
 #[must_use]
@@ -38,25 +43,39 @@ fn execute(command: &Command) -> Result<ExitCode, Failure> {
         .build()
         .map_err(|error| Failure::internal(&format!("cannot start: {error}")))?;
     let code = runtime.block_on(async {
+        let mut signals = Signals::new()?;
+        if let Command::Serve(args) = command {
+            return commands::serve(args, &mut signals).await;
+        }
         tokio::select! {
             result = commands::run(command) => result,
-            result = interrupted() => result,
+            // What was running is dropped, and with it connections and children.
+            () = signals.next() => Err(Failure::interrupted()),
         }
     });
-    // What still reads a file at this moment is not waited for.
-    runtime.shutdown_background();
+    // Tasks are dropped, and with them children are killed; what still reads a file is not waited for very long.
+    runtime.shutdown_timeout(TASKS_END_WITHIN);
     code
 }
 
-/// Ends with an error at SIGINT or SIGTERM; what was running is dropped, and with it connections and children.
-async fn interrupted() -> Result<ExitCode, Failure> {
-    use tokio::signal::unix::{SignalKind, signal};
-    let listen =
-        |kind| signal(kind).map_err(|error| Failure::internal(&format!("cannot listen to signals: {error}")));
-    let (mut interrupt, mut terminate) = (listen(SignalKind::interrupt())?, listen(SignalKind::terminate())?);
-    tokio::select! {
-        _ = interrupt.recv() => {}
-        _ = terminate.recv() => {}
+/// SIGINT and SIGTERM.
+struct Signals {
+    interrupt: Signal,
+    terminate: Signal,
+}
+
+impl Signals {
+    fn new() -> Result<Self, Failure> {
+        let listen = |kind| {
+            signal(kind).map_err(|error| Failure::internal(&format!("cannot listen to signals: {error}")))
+        };
+        Ok(Self { interrupt: listen(SignalKind::interrupt())?, terminate: listen(SignalKind::terminate())? })
     }
-    Err(Failure::interrupted())
+
+    async fn next(&mut self) {
+        tokio::select! {
+            _ = self.interrupt.recv() => {}
+            _ = self.terminate.recv() => {}
+        }
+    }
 }

@@ -2,11 +2,15 @@
 
 use std::io::{self, Write};
 use std::process::ExitCode;
+use std::time::Duration;
 
 use serde::Serialize;
 
 /// The number of the JSON schema of all outputs.
 pub(super) const SCHEMA: u32 = 1;
+
+/// How long the last line may wait for a reader.
+const PRINTED_WITHIN: Duration = Duration::from_secs(1);
 
 /// Why a command did not do its work.
 #[derive(Debug)]
@@ -56,13 +60,24 @@ impl Failure {
     }
 
     /// Tells about it on standard error, and with `json` on standard output; returns the exit code.
-    pub(super) fn report(&self, json: bool) -> ExitCode {
+    pub(super) fn report(self, json: bool) -> ExitCode {
         if self.exit != 0 {
             eprintln!("nova: {}\n  {}", self.message, self.hint);
         }
+        let code = self.exit_code();
         if json {
-            self.print_json();
+            // Not for ever: nobody may be reading.
+            let (done, printed) = std::sync::mpsc::channel();
+            std::thread::spawn(move || {
+                self.print_json();
+                let _ = done.send(());
+            });
+            let _ = printed.recv_timeout(PRINTED_WITHIN);
         }
+        code
+    }
+
+    pub(super) fn exit_code(&self) -> ExitCode {
         ExitCode::from(self.exit)
     }
 
@@ -83,11 +98,30 @@ impl From<io::Error> for Failure {
     }
 }
 
-/// Prints exactly one line.
-pub(super) fn print_json<T: Serialize>(value: &T) -> io::Result<()> {
+/// One line of JSON.
+pub(super) fn json_line<T: Serialize>(value: &T) -> io::Result<Vec<u8>> {
     let mut line = serde_json::to_vec(value)?;
     line.push(b'\n');
+    Ok(line)
+}
+
+/// Prints exactly one line.
+pub(super) fn print_json<T: Serialize>(value: &T) -> io::Result<()> {
+    let line = json_line(value)?;
     let mut out = io::stdout().lock();
     out.write_all(&line)?;
     out.flush()
+}
+
+/// Writes to standard output, and empties what was written. On a thread of its own: a reader that pauses must not keep
+/// the program from noticing a signal.
+pub(super) async fn write_out(mut out: Vec<u8>) -> Result<Vec<u8>, Failure> {
+    let written = tokio::task::spawn_blocking(move || {
+        let mut stdout = io::stdout().lock();
+        stdout.write_all(&out)?;
+        stdout.flush()?;
+        out.clear();
+        Ok::<_, io::Error>(out)
+    });
+    Ok(written.await.map_err(|error| Failure::internal(&error.to_string()))??)
 }

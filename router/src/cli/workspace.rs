@@ -73,9 +73,9 @@ impl Workspace {
 
     /// Ends connections, then processes.
     pub(super) async fn stop(self) {
-        self.router.shutdown().await;
-        if let Some(workers) = self.workers {
-            workers.stop().await;
+        match self.workers {
+            Some(workers) => workers.stop(self.router).await,
+            None => self.router.shutdown().await,
         }
     }
 }

@@ -8,14 +8,13 @@ mod session;
 mod table;
 
 use std::io;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use nova_proto_core::CloseCode;
 use nova_transport_tokio::{Address, Listener};
 use tokio::sync::{Semaphore, watch};
-use tokio::task::JoinSet;
+use tokio::task::{JoinHandle, JoinSet};
 
 use crate::layout::{DEFAULT_MAX_FILE_BYTES, Layout, Skipped};
 
@@ -58,12 +57,20 @@ pub struct Router {
 
 #[derive(Debug)]
 struct Tasks {
-    accept: tokio::task::AbortHandle,
+    accept: Mutex<Option<JoinHandle<()>>>,
+}
+
+impl Tasks {
+    fn take(&self) -> Option<JoinHandle<()>> {
+        self.accept.lock().unwrap_or_else(PoisonError::into_inner).take()
+    }
 }
 
 impl Drop for Tasks {
     fn drop(&mut self) {
-        self.accept.abort();
+        if let Some(accept) = self.take() {
+            accept.abort();
+        }
     }
 }
 
@@ -81,6 +88,8 @@ struct Shared {
     /// One permit for each KiB of text that may be in flight.
     in_flight: Semaphore,
     address: Address,
+    /// Set when the router ends.
+    stop: watch::Sender<bool>,
 }
 
 impl Router {
@@ -99,6 +108,7 @@ impl Router {
             next_worker: AtomicU64::new(1),
             next_revision: AtomicU64::new(1),
             in_flight: Semaphore::new(IN_FLIGHT_BYTES as usize / 1024),
+            stop: watch::Sender::new(false),
         });
         let accepting = Arc::clone(&shared);
         let accept = tokio::spawn(async move {
@@ -109,10 +119,14 @@ impl Router {
                         sessions.spawn(session::run(Arc::clone(&accepting), stream));
                     }
                     Some(_) = sessions.join_next(), if !sessions.is_empty() => {}
+                    () = accepting.stopped() => break,
                 }
             }
+            // With it the socket's file goes.
+            drop(listener);
+            while sessions.join_next().await.is_some() {}
         });
-        let tasks = Arc::new(Tasks { accept: accept.abort_handle() });
+        let tasks = Arc::new(Tasks { accept: Mutex::new(Some(accept)) });
         Ok(Self { shared, tasks })
     }
 
@@ -160,6 +174,12 @@ impl Router {
         }
     }
 
+    /// Why the first of these shards that has no worker has none; nothing if all have one, or have failed.
+    #[must_use]
+    pub fn waiting(&self, shards: std::ops::Range<u32>) -> Option<String> {
+        self.shared.table.waiting(shards)
+    }
+
     /// Gives up on shards: their workers will not come back.
     pub fn fail_shards(&self, shards: impl IntoIterator<Item = u32>, reason: &str) {
         self.shared.table.fail(shards, reason);
@@ -176,23 +196,24 @@ impl Router {
         ListedSymbols::new(Arc::clone(&self.shared))
     }
 
-    /// Ends all connections in order, workers that were asked to stop included; at the latest after two seconds.
+    /// Ends all connections in order, and waits until the workers have been told; at the latest after two seconds.
     pub async fn shutdown(self) {
-        self.tasks.accept.abort();
-        let handles = self.shared.table.workers();
-        for handle in &handles {
-            handle.close(CloseCode::NORMAL, "the router ends");
+        self.shared.stop.send_replace(true);
+        if let Some(mut accept) = self.tasks.take()
+            && tokio::time::timeout(SHUTDOWN, &mut accept).await.is_err()
+        {
+            accept.abort();
         }
-        let closed = async {
-            for handle in &handles {
-                handle.closed().await;
-            }
-        };
-        let _ = tokio::time::timeout(SHUTDOWN, closed).await;
     }
 }
 
 impl Shared {
+    /// Waits for the router's end.
+    async fn stopped(&self) {
+        // The sender lives as long as this does.
+        let _ = self.stop.subscribe().wait_for(|stopped| *stopped).await;
+    }
+
     fn next_revision(&self) -> u64 {
         self.next_revision.fetch_add(1, Ordering::Relaxed)
     }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use futures_util::stream::{self, StreamExt};
-use nova_proto_core::{Config, Role};
+use nova_proto_core::{CloseCode, Config, Role};
 use nova_transport_tokio::{Handle, Stream, drive};
 
 use super::admission::Gate;
@@ -26,20 +26,29 @@ pub(super) async fn run(shared: Arc<Shared>, stream: Stream) {
         }
     };
     let driver = tokio::spawn(driver);
-    if handle.connected().await.is_ok() {
-        let claimed = shared.table.connect(worker, &handle);
-        let hydrating = stream::iter(claimed)
-            .for_each_concurrent(SHARDS_AT_ONCE, |shard| hydrate_shard(&shared, worker, &handle, shard));
-        tokio::select! {
-            () = hydrating => {}
-            _ = handle.closed() => {}
-        }
+    tokio::select! {
+        () = serve(&shared, worker, &handle) => {}
+        () = shared.stopped() => handle.close(CloseCode::NORMAL, "the router ends"),
     }
     let reason = handle.closed().await;
     tracing::info!(worker, %reason, "worker gone");
     shared.table.release(worker, &format!("its worker is gone: {reason}"));
     drop(handle);
     let _ = driver.await;
+}
+
+/// Brings the worker's shards to their content, and waits for the connection's end.
+async fn serve(shared: &Shared, worker: u64, handle: &Handle) {
+    if handle.connected().await.is_ok() {
+        let claimed = shared.table.connect(worker, handle);
+        let hydrating = stream::iter(claimed)
+            .for_each_concurrent(SHARDS_AT_ONCE, |shard| hydrate_shard(shared, worker, handle, shard));
+        tokio::select! {
+            () = hydrating => {}
+            _ = handle.closed() => {}
+        }
+    }
+    handle.closed().await;
 }
 
 async fn hydrate_shard(shared: &Shared, worker: u64, handle: &Handle, shard: u32) {

@@ -202,6 +202,14 @@ impl Table {
         self.slots().iter().map(status).collect()
     }
 
+    pub(super) fn waiting(&self, shards: std::ops::Range<u32>) -> Option<String> {
+        let slots = self.slots();
+        shards.filter_map(|shard| slots.get(shard as usize)).find_map(|slot| match &slot.state {
+            ShardState::Waiting { reason } => Some(reason.clone()),
+            _ => None,
+        })
+    }
+
     pub(super) fn is_settled(&self) -> bool {
         self.slots()
             .iter()
@@ -214,13 +222,5 @@ impl Table {
             Some(Reachable { shard, worker: slot.worker?, handle: slot.handle.clone()? })
         };
         (0..).zip(self.slots().iter()).filter_map(reachable).collect()
-    }
-
-    /// Each connected worker once.
-    pub(super) fn workers(&self) -> Vec<Handle> {
-        let mut reachable = self.reachable();
-        reachable.sort_by_key(|reachable| reachable.worker);
-        reachable.dedup_by_key(|reachable| reachable.worker);
-        reachable.into_iter().map(|reachable| reachable.handle).collect()
     }
 }

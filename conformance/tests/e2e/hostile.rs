@@ -1,0 +1,150 @@
+//! Peers that are no workers, on real sockets.
+
+use std::io::{Read, Write};
+use std::net::{Shutdown, TcpStream};
+use std::os::unix::net::UnixStream;
+use std::time::{Duration, Instant};
+
+use crate::process::Process;
+use crate::scene::{SOON, Scene};
+use crate::serve::{finish, serve, worker};
+
+/// The router's timer for handshakes.
+const HANDSHAKE: Duration = Duration::from_secs(5);
+
+/// What a router says first, if it says anything: `docs/PROTOCOL.md`, section 3.
+fn preface() -> Vec<u8> {
+    let document = include_str!("../../../docs/PROTOCOL.md");
+    let line = document.lines().find(|line| line.contains("```hex Preface")).map(|_| ());
+    assert!(line.is_some(), "the specification shows the preface");
+    let hex =
+        document.split("```hex Preface").nth(1).and_then(|rest| rest.lines().nth(1)).expect("its bytes");
+    let bytes = hex.split(';').next().unwrap_or_default().split_whitespace();
+    bytes.map(|byte| u8::from_str_radix(byte, 16).expect("a byte")).collect()
+}
+
+/// Reads to the end of the stream.
+fn answer(stream: &mut (impl Read + ?Sized)) -> Vec<u8> {
+    let mut answer = Vec::new();
+    let mut buffer = [0; 4096];
+    // A reset is an end, too.
+    while let Ok(count @ 1..) = stream.read(&mut buffer) {
+        answer.extend_from_slice(&buffer[..count]);
+    }
+    answer
+}
+
+/// Sends bytes and waits for the end; returns the answer and how long it took.
+fn send(address: &str, bytes: &[u8], hang_up: bool) -> (Vec<u8>, Duration) {
+    let start = Instant::now();
+    let answer = if let Some(path) = address.strip_prefix("unix:") {
+        let mut stream = UnixStream::connect(path).expect("a connection");
+        stream.set_read_timeout(Some(SOON)).expect("a timeout");
+        // It may be refused before all of it is sent.
+        let _ = stream.write_all(bytes);
+        if hang_up {
+            let _ = stream.shutdown(Shutdown::Write);
+        }
+        answer(&mut stream)
+    } else {
+        let mut stream = TcpStream::connect(&address["tcp:".len()..]).expect("a connection");
+        stream.set_read_timeout(Some(SOON)).expect("a timeout");
+        let _ = stream.write_all(bytes);
+        if hang_up {
+            let _ = stream.shutdown(Shutdown::Write);
+        }
+        answer(&mut stream)
+    };
+    (answer, start.elapsed())
+}
+
+fn strangers() -> Vec<(&'static str, Vec<u8>)> {
+    // The beginning of a TLS 1.3 ClientHello, with the length of its record.
+    let mut client_hello = vec![0x16, 3, 1, 2, 0, 1, 0, 1, 0xfc, 3, 3];
+    client_hello.resize(517, 0xa5);
+    let mut garbage: Vec<u8> = Vec::new();
+    let mut state = 0x9e37_79b9_7f4a_7c15_u64;
+    garbage.resize_with(100_000, || {
+        state ^= state << 13;
+        state ^= state >> 7;
+        state ^= state << 17;
+        state.to_le_bytes()[3]
+    });
+    vec![
+        ("HTTP", b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n".to_vec()),
+        ("TLS", client_hello),
+        ("garbage", garbage),
+        ("zeros", vec![0; 50_000]),
+        ("a text", b"hello?\n\n\n\n".to_vec()),
+    ]
+}
+
+#[test]
+fn strangers_are_shown_out_at_once_and_workers_are_still_let_in() {
+    let scene = Scene::new();
+    for listen in [format!("unix:{}", scene.path("router.sock").display()), "tcp:127.0.0.1:0".to_owned()] {
+        let (nova, address) = serve(&scene, &listen);
+        for (name, bytes) in strangers() {
+            let (answer, took) = send(&address, &bytes, false);
+            assert_eq!(answer, b"", "{name}: only those who speak the protocol are answered");
+            assert!(took < HANDSHAKE, "{name}: {took:?}");
+        }
+        // The right first words, and then nonsense: refused in the protocol's own words.
+        for tail in [&[0xff; 64][..], &[0; 64], b"GET / HTTP/1.1\r\n\r\n"] {
+            let (answer, took) = send(&address, &[&preface(), tail].concat(), false);
+            assert!(answer.starts_with(&preface()) && answer.len() > 8, "{answer:?}");
+            assert!(took < HANDSHAKE, "{took:?}");
+        }
+        // Those who leave early.
+        for bytes in [&b""[..], b"n", &preface()] {
+            let (_, took) = send(&address, bytes, true);
+            assert!(took < HANDSHAKE, "{bytes:?}: {took:?}");
+        }
+        let worker = Process::start(&mut worker(&scene, &address, "0-3"));
+        nova.stderr_has("4 of 4 shards ready", SOON);
+        let ended = finish(nova);
+        assert!(!ended.stderr.contains("panicked"), "{}", ended.stderr);
+        worker.end(SOON).expect(0);
+    }
+}
+
+#[test]
+fn half_a_hello_is_not_waited_for_for_long_and_keeps_nobody_out() {
+    let scene = Scene::new();
+    let socket = scene.path("router.sock");
+    let (nova, address) = serve(&scene, &format!("unix:{}", socket.display()));
+    let start = Instant::now();
+    let mut silent: Vec<UnixStream> = (0..200)
+        .map(|number| {
+            let mut stream = UnixStream::connect(&socket).expect("a connection");
+            stream.set_read_timeout(Some(SOON)).expect("a timeout");
+            // Nothing at all, a part of the first words, or these and a part of a hello.
+            let hello = [&preface()[..], &[0x40, 0, 0, 0, 1]].concat();
+            stream.write_all(&hello[..number % (hello.len() + 1)]).expect("room for a few bytes");
+            stream
+        })
+        .collect();
+    let worker = Process::start(&mut worker(&scene, &address, "0-3"));
+    nova.stderr_has("4 of 4 shards ready", SOON);
+    assert!(start.elapsed() < HANDSHAKE, "a worker does not wait for the idle: {:?}", start.elapsed());
+    for stream in &mut silent {
+        assert_eq!(answer(stream), b"", "an unfinished hello is not answered");
+    }
+    let took = start.elapsed();
+    assert!(took > HANDSHAKE - Duration::from_secs(1) && took < HANDSHAKE * 3, "{took:?}");
+    let ended = finish(nova);
+    assert!(!ended.stderr.contains("panicked"), "{}", ended.stderr);
+    worker.end(SOON).expect(0);
+}
+
+#[test]
+fn idle_connections_do_not_delay_the_end() {
+    let scene = Scene::new();
+    let socket = scene.path("router.sock");
+    let (nova, _) = serve(&scene, &format!("unix:{}", socket.display()));
+    let _idle: Vec<_> = (0..20).map(|_| UnixStream::connect(&socket).expect("a connection")).collect();
+    let start = Instant::now();
+    finish(nova);
+    assert!(start.elapsed() < HANDSHAKE, "{:?}", start.elapsed());
+    assert!(!socket.exists());
+}

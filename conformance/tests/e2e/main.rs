@@ -1,0 +1,16 @@
+//! End to end: the programs as processes, as people and scripts use them.
+//!
+//! Needs `nova` and `nova-worker` beside the tests, where a build of the whole workspace puts them. What needs the
+//! sources of OpenJDK says `SKIPPED` on standard error if they are not there.
+
+mod answers;
+mod contract;
+mod faults;
+mod hostile;
+mod jdk;
+mod process;
+mod sample;
+mod scene;
+mod serve;
+mod signals;
+mod skipped;
