@@ -221,7 +221,7 @@ impl Supervisor {
     }
 
     /// Waits for the worker's end, and brings it about if the worker serves nothing.
-    async fn watch(&mut self, mut child: Child) -> End {
+    async fn watch(&self, mut child: Child) -> End {
         // Waiting for the child would close its pipe, and with it the child.
         let _pipe = child.stdin.take();
         let mut stopped = self.stopped.clone();
