@@ -259,6 +259,26 @@ async fn a_reader_that_stops_is_given_up() {
 }
 
 #[tokio::test]
+async fn the_last_words_follow_whatever_was_on_its_way() {
+    for capacity in [64, 1000, 100_000] {
+        let service = Service::default();
+        let ((router, _), (_worker, worker_end)) = pair(capacity, &service);
+        router.connected().await.expect("connected");
+        let pending = router.call(call(ECHO, pattern(300_000, 1))).expect("sent");
+        within(async {
+            while router.stats().bytes_sent < 1000 {
+                tokio::task::yield_now().await;
+            }
+        })
+        .await;
+        router.close(CloseCode::NORMAL, "enough");
+        let reason = within(worker_end).await.expect("no panic");
+        assert!(matches!(reason, CloseReason::Peer { code: CloseCode::NORMAL, .. }), "{capacity}: {reason}");
+        drop(pending);
+    }
+}
+
+#[tokio::test]
 async fn a_rejected_worker_learns_why() {
     let service = Service::default();
     let (near, far) = tokio::io::duplex(4096);

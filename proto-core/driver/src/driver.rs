@@ -74,6 +74,8 @@ where
         timer: None,
         input: vec![0; READ_SIZE],
         output: Output::default(),
+        all_sent: false,
+        write_broken: false,
         ending: None,
     };
     Ok((Handle::new(shared), driver))
@@ -91,6 +93,10 @@ pub struct Driver<R, W, S, F, A: Application> {
     timer: Option<(Instant, Pin<Box<F>>)>,
     input: Vec<u8>,
     output: Output,
+    /// The connection had nothing more to send when it was last asked.
+    all_sent: bool,
+    /// Nothing can be written any more; what the peer sent before it left can still be read.
+    write_broken: bool,
     /// Set once the connection has ended: until when the last bytes may leave.
     ending: Option<Ending>,
 }
@@ -147,8 +153,10 @@ where
         }
         moved |= self.pull_events(cx);
         if self.output.is_empty() {
+            let added = self.shared.lock().connection.poll_transmit(&mut self.output.bytes, WRITE_AHEAD);
+            self.all_sent = added == 0;
             // What goes out can end the connection, or a call: that is an event then.
-            moved |= self.shared.lock().connection.poll_transmit(&mut self.output.bytes, WRITE_AHEAD) > 0;
+            moved |= added > 0;
         }
         moved |= self.write(cx);
         moved | self.read(cx)
@@ -191,6 +199,10 @@ where
     }
 
     fn write(&mut self, cx: &mut Context<'_>) -> bool {
+        if self.write_broken {
+            self.output = Output::default();
+            return false;
+        }
         let mut moved = false;
         while !self.output.is_empty() {
             match Pin::new(&mut self.writer).poll_write(cx, self.output.rest()) {
@@ -200,7 +212,7 @@ where
                     moved = true;
                 }
                 Poll::Ready(other) => {
-                    self.stream_broke(&other.map(|_| ()));
+                    self.writing_broke(other.err());
                     return true;
                 }
             }
@@ -212,10 +224,17 @@ where
         if self.output.is_empty()
             && let Poll::Ready(Err(error)) = Pin::new(&mut self.writer).poll_flush(cx)
         {
-            self.stream_broke(&Err(error));
+            self.writing_broke(Some(error));
             return true;
         }
         moved
+    }
+
+    /// The peer takes no more. Its last words may be unread yet, so reading goes on until it ends, too.
+    fn writing_broke(&mut self, error: Option<io::Error>) {
+        tracing::debug!(?error, "nothing can be written any more");
+        self.write_broken = true;
+        self.output = Output::default();
     }
 
     fn read(&mut self, cx: &mut Context<'_>) -> bool {
@@ -234,22 +253,10 @@ where
                 true
             }
             Poll::Ready(Err(error)) => {
-                self.stream_broke(&Err(error));
+                tracing::debug!(%error, "nothing can be read any more");
+                self.shared.lock().connection.receive_eof();
                 true
             }
-        }
-    }
-
-    /// Nothing can be read or written any more.
-    fn stream_broke(&mut self, result: &io::Result<()>) {
-        if let Err(error) = result {
-            tracing::debug!(%error, "the stream broke");
-        }
-        self.output = Output::default();
-        self.shared.lock().connection.receive_eof();
-        if let Some(ending) = &mut self.ending {
-            ending.half_closed = true;
-            ending.thrown_away = LINGER_BYTES;
         }
     }
 
@@ -258,10 +265,10 @@ where
     fn finish(&mut self, cx: &mut Context<'_>) -> Poll<CloseReason> {
         let now = self.shared.now();
         let Some(ending) = &mut self.ending else { return Poll::Pending };
-        if now >= ending.deadline {
+        if now >= ending.deadline || self.write_broken {
             return Poll::Ready(ending.reason.clone());
         }
-        if !self.output.is_empty() {
+        if !self.all_sent {
             return Poll::Pending;
         }
         if !ending.half_closed {
