@@ -37,7 +37,7 @@ fn what_cannot_be_read_is_named_and_the_rest_is_indexed() {
     fs::create_dir(package.join("Folder.java")).expect("a directory");
     let locked = scene.write("locked/Secret.java", "class Secret {}\n");
     let closed = locked.parent().expect("a directory");
-    fs::set_permissions(closed, fs::Permissions::from_mode(0)).expect("permissions");
+    fs::set_permissions(closed, fs::Permissions::from_mode(0o000)).expect("permissions");
     // Root reads everything.
     let readable = fs::read_dir(closed).is_ok();
 
