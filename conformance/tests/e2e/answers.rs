@@ -196,3 +196,10 @@ fn a_file_below_two_roots_is_found_once() {
     assert_eq!(line["results"][0]["root"].as_str(), Some(arg(&inner)), "it belongs to the longer one");
     assert_eq!(line["results"][0]["path"], "src/main/java/harbour/yard/Crane.java");
 }
+
+#[test]
+fn another_program_can_be_the_worker() {
+    let worker = crate::scene::program("nova-worker");
+    let line = search(arg(&harbour()), &["Crane", "--kind", "class", "--worker-command", arg(&worker)]);
+    assert_eq!(shown(&line), ["class harbour.yard.Crane", "class harbour.yard.CraneTest"]);
+}

@@ -79,3 +79,26 @@ fn serve_ends_in_order() {
         scene.becomes_clean(&workers);
     }
 }
+
+#[test]
+fn a_signal_at_any_moment_leaves_one_line_and_nothing_else() {
+    let scene = Scene::new();
+    let root = harbour();
+    for after in (0..40).map(|half| Duration::from_micros(half * 500)) {
+        let mut nova = scene.start(["index", "--json", "--workers", "2", "--root", arg(&root)]);
+        // Before that, the system ends the process without asking it.
+        if nova.workers(1).is_none() {
+            continue;
+        }
+        std::thread::sleep(after);
+        nova.signal(Signal::INT);
+        let ended = nova.end(AT_ONCE);
+        let line = ended.json();
+        match ended.status.code() {
+            Some(0) => assert_eq!(line["files"], 18),
+            Some(130) => assert!(line["files"] == 18 || line["error"]["code"] == "interrupted", "{line}"),
+            _ => panic!("{}: {}", ended.status, ended.stderr),
+        }
+        scene.becomes_clean(&[]);
+    }
+}

@@ -61,7 +61,7 @@ async fn search(args: &SearchArgs) -> Result<ExitCode, Failure> {
     let answer = workspace.router.search(&args.query, &options).await;
     let printed = match &answer.invalid {
         Some(problem) => Err(Failure::usage(problem, "shorten the query")),
-        None => write_out(shown_answer(args, workspace.router.layout(), &answer)?).await,
+        None => write_out(shown_answer(args, workspace.router.layout(), &answer)?, true).await,
     };
     let shards = answer.shards;
     workspace.stop().await;
@@ -180,7 +180,7 @@ async fn index(args: &IndexArgs) -> Result<ExitCode, Failure> {
         true => json_line(&line)?,
         false => shown_summary(&line)?,
     };
-    let printed = write_out(shown).await;
+    let printed = write_out(shown, line.files > 0).await;
     for file in &skipped {
         eprintln!("nova: skipped {}: {}", shown_path(workspace.router.layout(), file), file.reason);
     }
@@ -323,10 +323,10 @@ async fn print_symbols(args: &SymbolsArgs, router: &Router) -> Result<u64, Failu
             }
         }
         if out.len() >= 64 * 1024 {
-            out = write_out(out).await?;
+            out = write_out(out, false).await?;
         }
     }
-    write_out(out).await?;
+    write_out(out, true).await?;
     Ok(count)
 }
 
@@ -370,7 +370,7 @@ pub(super) async fn serve(args: &ServeArgs, signals: &mut Signals) -> Result<Exi
 fn announce(args: &ServeArgs, router: &Router) -> io::Result<()> {
     let line = ServeLine { schema: SCHEMA, pid: std::process::id(), listen: router.address().to_string() };
     if args.json {
-        return print_json(&line);
+        return print_json(io::stdout().lock(), &line);
     }
     let mut out = io::stdout().lock();
     writeln!(out, "{} shards, listening at {}", router.layout().shards.len(), line.listen)?;

@@ -48,6 +48,7 @@ fn execute(command: &Command) -> Result<ExitCode, Failure> {
             return commands::serve(args, &mut signals).await;
         }
         tokio::select! {
+            biased;
             result = commands::run(command) => result,
             // What was running is dropped, and with it connections and children.
             () = signals.next() => Err(Failure::interrupted()),

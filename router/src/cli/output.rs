@@ -2,12 +2,17 @@
 
 use std::io::{self, Write};
 use std::process::ExitCode;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use serde::Serialize;
 
 /// The number of the JSON schema of all outputs.
 pub(super) const SCHEMA: u32 = 1;
+
+/// The answer is on standard output: an interruption while workers end is no second one. Changed with standard output
+/// locked.
+static ANSWERED: AtomicBool = AtomicBool::new(false);
 
 /// How long the last line may wait for a reader.
 const PRINTED_WITHIN: Duration = Duration::from_secs(1);
@@ -83,8 +88,11 @@ impl Failure {
 
     pub(super) fn print_json(&self) {
         let error = ErrorFields { code: self.code, message: &self.message, hint: &self.hint };
-        // A reader that is gone does not want to know.
-        let _ = print_json(&ErrorLine { schema: SCHEMA, error });
+        let stdout = io::stdout().lock();
+        if !ANSWERED.load(Ordering::Relaxed) {
+            // A reader that is gone does not want to know.
+            let _ = print_json(stdout, &ErrorLine { schema: SCHEMA, error });
+        }
     }
 }
 
@@ -106,20 +114,20 @@ pub(super) fn json_line<T: Serialize>(value: &T) -> io::Result<Vec<u8>> {
 }
 
 /// Prints exactly one line.
-pub(super) fn print_json<T: Serialize>(value: &T) -> io::Result<()> {
+pub(super) fn print_json<T: Serialize>(mut out: io::StdoutLock<'_>, value: &T) -> io::Result<()> {
     let line = json_line(value)?;
-    let mut out = io::stdout().lock();
     out.write_all(&line)?;
     out.flush()
 }
 
-/// Writes to standard output, and empties what was written. On a thread of its own: a reader that pauses must not keep
-/// the program from noticing a signal.
-pub(super) async fn write_out(mut out: Vec<u8>) -> Result<Vec<u8>, Failure> {
+/// Writes to standard output, and empties what was written; after the `last` piece no error line follows. On a thread of
+/// its own: a reader that pauses must not keep the program from noticing a signal.
+pub(super) async fn write_out(mut out: Vec<u8>, last: bool) -> Result<Vec<u8>, Failure> {
     let written = tokio::task::spawn_blocking(move || {
         let mut stdout = io::stdout().lock();
         stdout.write_all(&out)?;
         stdout.flush()?;
+        ANSWERED.store(last, Ordering::Relaxed);
         out.clear();
         Ok::<_, io::Error>(out)
     });

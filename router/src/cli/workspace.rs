@@ -17,8 +17,8 @@ use crate::local::{LocalOptions, LocalWorkers, PrivateDir, WorkerCommand, defaul
 pub(super) struct Workspace {
     pub(super) router: Router,
     workers: Option<LocalWorkers>,
-    /// Goes last: it holds the socket.
-    _private: Option<PrivateDir>,
+    /// Holds the socket.
+    private: Option<PrivateDir>,
 }
 
 impl Workspace {
@@ -46,7 +46,7 @@ impl Workspace {
             Failure::cannot_connect(&error.to_string(), "choose another address with --listen")
         })?;
         let workers = if local { Some(LocalWorkers::start(&router, &local_options(args)?)) } else { None };
-        Ok(Self { router, workers, _private: private })
+        Ok(Self { router, workers, private })
     }
 
     /// Starts, and waits until every shard is ready or has failed.
@@ -73,6 +73,8 @@ impl Workspace {
 
     /// Ends connections, then processes.
     pub(super) async fn stop(self) {
+        // First the socket: should this process be killed meanwhile, workers remove it only as long as they live.
+        drop(self.private);
         match self.workers {
             Some(workers) => workers.stop(self.router).await,
             None => self.router.shutdown().await,
