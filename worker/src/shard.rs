@@ -137,6 +137,7 @@ impl Shard {
             self.counters.digest = self.digest();
             return Ok(SyncReply::Current(self.counters));
         }
+        self.current = false;
         self.staging = Some(Staging {
             sync: request.sync,
             rev: request.rev,

@@ -75,6 +75,7 @@ fn only_what_has_changed_is_wanted() {
     fill(&mut shard, 1, &[("a", &a), ("b", &b), ("c", &a), ("d", &a)]);
     let reply = shard.begin(&sync(2, 4, Some([1; 16]))).expect("begun");
     assert_eq!(reply, SyncReply::SendPages { hashes: true });
+    assert!(!shard.is_current(), "until the commit nobody knows");
     let entries = [("a", Some(&*a)), ("b", Some(&*new)), ("c", Some(&*new)), ("e", Some(&*a))];
     assert_eq!(shard.page(2, &page(0, &entries)).expect("a page").wanted, [(1, 3)]);
     let lacking = shard.commit(&IndexShard { shard: 3, sync: 2 });
