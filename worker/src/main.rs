@@ -11,7 +11,7 @@ use nova_worker::program::{WorkerArgs, init_logging, run};
     version,
     after_help = "Examples:\n  \
         nova-worker --connect unix:/tmp/nova-router.sock --shard-id 0 --cache-dir /tmp/nova-cache\n\n\
-        Exit codes: 0 the router said to stop, 1 error, 2 usage, 4 cannot connect, 5 not let in"
+        Exit codes: 0 the router said to stop, 1 error, 2 usage, 4 cannot connect, 5 not let in, 6 timed out"
 )]
 struct Cli {
     #[command(flatten)]

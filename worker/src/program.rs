@@ -76,7 +76,8 @@ pub fn init_logging() {
 }
 
 /// Serves until the router, the parent or an error ends it; then the process should end with the returned code: 0 after
-/// an orderly end, 4 if the router cannot be reached, 5 if it does not let this worker in, 1 otherwise.
+/// an orderly end, 4 if the router cannot be reached, 5 if it does not let this worker in, 6 if it does not answer in time,
+/// 1 otherwise.
 #[must_use]
 pub fn run(args: &WorkerArgs) -> ExitCode {
     if args.parent_pipe {
@@ -129,6 +130,7 @@ async fn serve(args: &WorkerArgs) -> Result<(), (u8, String)> {
     match reason {
         CloseReason::Peer { code: CloseCode::NORMAL | CloseCode::DRAINED, .. } => Ok(()),
         CloseReason::Rejected { .. } => Err((5, reason.to_string())),
+        CloseReason::Timeout(_) => Err((6, format!("the connection ended: {reason}"))),
         _ if service.is_stopping() => Ok(()),
         _ => Err((1, format!("the connection ended: {reason}"))),
     }

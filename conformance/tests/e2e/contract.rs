@@ -226,3 +226,16 @@ fn a_cache_that_cannot_be_made_is_named() {
     assert_eq!(ran.json()["error"]["code"], "nothing_indexed");
     assert!(ran.stderr.contains(&format!("cannot make the cache {}", file.display())), "{}", ran.stderr);
 }
+
+#[test]
+fn a_runtime_directory_that_cannot_hold_sockets_is_named_with_what_to_do() {
+    let scene = Scene::new();
+    let long = scene.path(&"x".repeat(120));
+    fs::create_dir(&long).expect("a directory");
+    let mut command = scene.nova(["search", "--json", "--root", arg(&harbour()), "Crane"]);
+    let line = Process::start(command.env("XDG_RUNTIME_DIR", &long)).end(SOON).expect(4).json();
+    assert_eq!(line["error"]["code"], "cannot_connect");
+    let text = |name: &str| line["error"][name].as_str().expect("a text").to_owned();
+    assert!(text("message").contains(arg(&long)) && text("hint").contains("XDG_RUNTIME_DIR"), "{line}");
+    assert_eq!(fs::read_dir(&long).expect("it is there").count(), 0);
+}

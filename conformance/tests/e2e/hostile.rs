@@ -2,10 +2,12 @@
 
 use std::io::{Read, Write};
 use std::net::{Shutdown, TcpStream};
-use std::os::unix::net::UnixStream;
+use std::os::unix::net::{UnixListener, UnixStream};
+use std::sync::mpsc;
+use std::thread;
 use std::time::{Duration, Instant};
 
-use crate::process::Process;
+use crate::process::{Process, wait_for};
 use crate::scene::{SOON, Scene};
 use crate::serve::{finish, serve, worker};
 
@@ -151,4 +153,47 @@ fn idle_connections_do_not_delay_the_end() {
     finish(nova);
     assert!(start.elapsed() < HANDSHAKE, "{:?}", start.elapsed());
     assert!(!socket.exists());
+}
+
+/// Runs a worker against something that is no router; returns what it said.
+fn mislead(exit: i32, router: impl FnOnce(UnixStream) + Send) -> String {
+    let scene = Scene::new();
+    let socket = scene.path("router.sock");
+    let listener = UnixListener::bind(&socket).expect("a socket");
+    listener.set_nonblocking(true).expect("a socket's mode");
+    thread::scope(|threads| {
+        let (done, over) = mpsc::channel::<()>();
+        threads.spawn(move || {
+            router(wait_for("the worker connects", SOON, || listener.accept().ok()).0);
+            // Until the worker has ended, however this test does.
+            let _ = over.recv();
+        });
+        let worker = Process::start(&mut worker(&scene, &format!("unix:{}", socket.display()), "0"));
+        let ended = worker.end(SOON).expect(exit);
+        drop(done);
+        ended.stderr
+    })
+}
+
+#[test]
+fn a_worker_tells_what_is_wrong_with_its_router() {
+    let http = mislead(1, |mut stream| stream.write_all(b"HTTP/1.1 400 Bad Request\r\n\r\n").expect("room"));
+    assert!(http.contains("the peer speaks HTTP"), "{http}");
+    let gone = mislead(1, drop);
+    assert!(gone.contains("the peer went away"), "{gone}");
+    let noise = mislead(1, |mut stream| stream.write_all(&[0x5a; 4096]).expect("room"));
+    assert!(noise.contains("protocol error"), "{noise}");
+    let nonsense =
+        mislead(1, |mut stream| stream.write_all(&[&preface()[..], &[0xff; 64]].concat()).expect("room"));
+    assert!(nonsense.contains("protocol error"), "{nonsense}");
+}
+
+#[test]
+fn a_worker_does_not_wait_for_a_silent_router() {
+    let start = Instant::now();
+    // The stream is held, and nothing is said.
+    let mut held = None;
+    let silence = mislead(6, |stream| held = Some(stream));
+    assert!(silence.contains("HANDSHAKE_TIMEOUT"), "{silence}");
+    assert!(start.elapsed() < HANDSHAKE * 4, "{:?}", start.elapsed());
 }

@@ -43,7 +43,11 @@ impl Workspace {
         };
         let config = RouterConfig { max_file_bytes: args.max_file_bytes, ..RouterConfig::new(address) };
         let router = Router::start(layout, config).await.map_err(|error| {
-            Failure::cannot_connect(&error.to_string(), "choose another address with --listen")
+            let hint = match listen {
+                Some(_) => "choose another address with --listen",
+                None => "set XDG_RUNTIME_DIR to a directory with a short path, where sockets can be made",
+            };
+            Failure::cannot_connect(&error.to_string(), hint)
         })?;
         let workers = if local { Some(LocalWorkers::start(&router, &local_options(args)?)) } else { None };
         Ok(Self { router, workers, private })
