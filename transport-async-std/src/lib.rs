@@ -9,8 +9,6 @@
 
 use std::future::Future;
 use std::io;
-use std::pin::Pin;
-use std::task::{Context, Poll};
 use std::time::Instant;
 
 use async_std::net::TcpStream;
@@ -20,28 +18,30 @@ use futures_util::io::AsyncReadExt;
 use nova_driver::{Address, Application, Handle, Io};
 use nova_proto_core::{CloseReason, Config, ConfigError};
 
-/// A connected socket of either kind.
-#[derive(Debug)]
-pub enum Stream {
-    /// A Unix domain socket.
-    Unix(UnixStream),
-    /// A TCP socket, with `TCP_NODELAY` set.
-    Tcp(TcpStream),
-}
+/// A stream that can be read and written, whatever it is.
+pub trait Duplex: AsyncRead + AsyncWrite + Send + Unpin {}
+
+impl<T: AsyncRead + AsyncWrite + Send + Unpin> Duplex for T {}
 
 /// Opens a socket. A host name's addresses are tried in turn.
 ///
 /// # Errors
 /// The last address's error, with the address in it.
-pub async fn connect(address: &Address) -> io::Result<Stream> {
-    let result = match address {
-        Address::Unix(path) => UnixStream::connect(path).await.map(Stream::Unix),
-        Address::Tcp { host, port } => TcpStream::connect((host.as_str(), *port)).await.and_then(|stream| {
+pub async fn connect(address: &Address) -> io::Result<Box<dyn Duplex>> {
+    open(address)
+        .await
+        .map_err(|error| io::Error::new(error.kind(), format!("cannot connect to {address}: {error}")))
+}
+
+async fn open(address: &Address) -> io::Result<Box<dyn Duplex>> {
+    Ok(match address {
+        Address::Unix(path) => Box::new(UnixStream::connect(path).await?),
+        Address::Tcp { host, port } => {
+            let stream = TcpStream::connect((host.as_str(), *port)).await?;
             stream.set_nodelay(true)?;
-            Ok(Stream::Tcp(stream))
-        }),
-    };
-    result.map_err(|error| io::Error::new(error.kind(), format!("cannot connect to {address}: {error}")))
+            Box::new(stream)
+        }
+    })
 }
 
 /// Puts a connection on a socket, or on any other futures-io stream. The returned future drives it to its end: spawn it.
@@ -68,36 +68,4 @@ where
         config,
         application,
     )
-}
-
-impl AsyncRead for Stream {
-    fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut [u8]) -> Poll<io::Result<usize>> {
-        match self.get_mut() {
-            Self::Unix(stream) => Pin::new(stream).poll_read(cx, buf),
-            Self::Tcp(stream) => Pin::new(stream).poll_read(cx, buf),
-        }
-    }
-}
-
-impl AsyncWrite for Stream {
-    fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
-        match self.get_mut() {
-            Self::Unix(stream) => Pin::new(stream).poll_write(cx, buf),
-            Self::Tcp(stream) => Pin::new(stream).poll_write(cx, buf),
-        }
-    }
-
-    fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        match self.get_mut() {
-            Self::Unix(stream) => Pin::new(stream).poll_flush(cx),
-            Self::Tcp(stream) => Pin::new(stream).poll_flush(cx),
-        }
-    }
-
-    fn poll_close(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        match self.get_mut() {
-            Self::Unix(stream) => Pin::new(stream).poll_close(cx),
-            Self::Tcp(stream) => Pin::new(stream).poll_close(cx),
-        }
-    }
 }

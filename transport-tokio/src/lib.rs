@@ -11,4 +11,4 @@ pub use listener::Listener;
 pub use nova_driver::{
     Address, AddressError, Admission, Application, CancelSignal, Handle, Incoming, PendingCall,
 };
-pub use stream::{Stream, connect, drive};
+pub use stream::{Duplex, connect, drive};

@@ -7,7 +7,7 @@ use std::time::Duration;
 use nova_driver::Address;
 use tokio::net::{TcpListener, UnixListener};
 
-use crate::stream::Stream;
+use crate::stream::Duplex;
 
 /// Waits after a failed accept: doubled from the first to the last.
 const BACKOFF: (Duration, Duration) = (Duration::from_millis(5), Duration::from_secs(1));
@@ -57,18 +57,9 @@ impl Listener {
 
     /// The next connection. Never fails: an error of one connection is logged, and when the process has no file
     /// descriptors left it waits for some.
-    pub async fn accept(&mut self) -> Stream {
+    pub async fn accept(&mut self) -> Box<dyn Duplex> {
         loop {
-            let accepted = match &self.socket {
-                Socket::Unix { listener, .. } => {
-                    listener.accept().await.map(|(stream, _)| Stream::Unix(stream))
-                }
-                Socket::Tcp(listener) => listener.accept().await.and_then(|(stream, _)| {
-                    stream.set_nodelay(true)?;
-                    Ok(Stream::Tcp(stream))
-                }),
-            };
-            match accepted {
+            match self.socket.accept().await {
                 Ok(stream) => {
                     self.backoff = BACKOFF.0;
                     return stream;
@@ -80,6 +71,19 @@ impl Listener {
                 }
             }
         }
+    }
+}
+
+impl Socket {
+    async fn accept(&self) -> io::Result<Box<dyn Duplex>> {
+        Ok(match self {
+            Self::Unix { listener, .. } => Box::new(listener.accept().await?.0),
+            Self::Tcp(listener) => {
+                let (stream, _) = listener.accept().await?;
+                stream.set_nodelay(true)?;
+                Box::new(stream)
+            }
+        })
     }
 }
 
