@@ -69,7 +69,7 @@ fn oracle(corpus: &Path) -> Option<String> {
     if Command::new("java").arg("-version").output().is_err() {
         return None;
     }
-    let ended = Process::start(java.arg(source).arg(corpus)).end(LONG).expect(0);
+    let ended = Process::start(java.arg(source).arg(corpus)).end(LONG * 3).expect(0);
     fs::create_dir_all(&directory).expect("a directory");
     // Others that read it at the same time see all of it or nothing.
     let unfinished = tempfile::NamedTempFile::new_in(&directory).expect("a temporary file");

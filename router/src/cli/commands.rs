@@ -8,9 +8,8 @@ use std::time::Instant;
 use nova_proto_core::messages::ListedSymbol;
 use serde::Serialize;
 
-use super::Signals;
-use super::args::{Command, IndexArgs, SearchArgs, ServeArgs, SymbolsArgs, WorkspaceArgs};
-use super::output::{Failure, SCHEMA, json_line, print_json, write_out};
+use super::args::{Command, IndexArgs, SearchArgs, SymbolsArgs, WorkspaceArgs};
+use super::output::{Failure, SCHEMA, json_line, write_out};
 use super::workspace::Workspace;
 use crate::cluster::{Router, SearchAnswer, SearchHit, SearchOptions, ShardState};
 use crate::layout::{Layout, Skipped};
@@ -328,74 +327,6 @@ async fn print_symbols(args: &SymbolsArgs, router: &Router) -> Result<u64, Failu
     }
     write_out(out, true).await?;
     Ok(count)
-}
-
-// ---- serve -----------------------------------------------------------------------------------------------
-
-#[derive(Serialize)]
-struct ServeLine {
-    schema: u32,
-    pid: u32,
-    listen: String,
-}
-
-/// Runs until a signal, and then ends in order: workers are told, the socket file goes.
-pub(super) async fn serve(args: &ServeArgs, signals: &mut Signals) -> Result<ExitCode, Failure> {
-    if let Some(nova_transport_tokio::Address::Tcp { host, .. }) = &args.listen
-        && !is_loopback(host)
-    {
-        return Err(Failure::usage(
-            &format!("tcp:{host}:… would send source code in clear text over the network"),
-            "listen on unix:PATH or tcp:127.0.0.1:PORT",
-        ));
-    }
-    let workspace = tokio::select! {
-        started = Workspace::start(&args.workspace, args.listen.as_ref()) => started?,
-        () = signals.next() => return Err(Failure::interrupted()),
-    };
-    let announced = announce(args, &workspace.router);
-    if announced.is_ok() {
-        tokio::select! {
-            () = tell_ready(&workspace.router) => {}
-            () = signals.next() => {}
-        }
-    }
-    workspace.stop().await;
-    announced?;
-    eprintln!("nova: interrupted");
-    // Without a second line of JSON: the address was the answer.
-    Ok(Failure::interrupted().exit_code())
-}
-
-fn announce(args: &ServeArgs, router: &Router) -> io::Result<()> {
-    let line = ServeLine { schema: SCHEMA, pid: std::process::id(), listen: router.address().to_string() };
-    if args.json {
-        return print_json(io::stdout().lock(), &line);
-    }
-    let mut out = io::stdout().lock();
-    writeln!(out, "{} shards, listening at {}", router.layout().shards.len(), line.listen)?;
-    out.flush()
-}
-
-/// Tells on standard error how many shards are ready, each time that changes.
-async fn tell_ready(router: &Router) {
-    let mut changes = router.changes();
-    let mut ready = 0;
-    loop {
-        let now =
-            router.status().iter().filter(|shard| matches!(shard.state, ShardState::Ready { .. })).count();
-        if now != ready {
-            ready = now;
-            eprintln!("nova: {ready} of {} shards ready", router.layout().shards.len());
-        }
-        if changes.changed().await.is_err() {
-            return;
-        }
-    }
-}
-
-fn is_loopback(host: &str) -> bool {
-    host == "localhost" || host.parse::<std::net::IpAddr>().is_ok_and(|address| address.is_loopback())
 }
 
 // ---- paths -----------------------------------------------------------------------------------------------

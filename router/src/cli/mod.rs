@@ -4,6 +4,7 @@ mod args;
 mod commands;
 mod output;
 mod progress;
+mod serve;
 mod workspace;
 
 use std::process::ExitCode;
@@ -45,7 +46,7 @@ fn execute(command: &Command) -> Result<ExitCode, Failure> {
     let code = runtime.block_on(async {
         let mut signals = Signals::new()?;
         if let Command::Serve(args) = command {
-            return commands::serve(args, &mut signals).await;
+            return serve::run(args, &mut signals).await;
         }
         tokio::select! {
             biased;
