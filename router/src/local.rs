@@ -49,8 +49,8 @@ impl WorkerCommand {
 
 /// A directory that only this user can enter, with room for one socket.
 ///
-/// It goes when this value is dropped: do that while the workers live. If the process is killed instead, its workers remove it: they notice the end of
-/// the pipe that they have from their parent.
+/// It goes when this value is dropped: do that while the workers live. If the process is killed instead, its workers
+/// remove it: they notice the end of the pipe that they have from their parent.
 #[derive(Debug)]
 pub struct PrivateDir {
     directory: TempDir,

@@ -108,8 +108,10 @@ async fn serve(args: &WorkerArgs) -> Result<(), (u8, String)> {
     let shards: Vec<u32> = args.shard_id.iter().flat_map(|range| range.first..=range.last).collect();
     let claim = shard_ranges(shards.iter().copied())
         .ok_or_else(|| (2, "too many separate ranges of shards; give fewer with --shard-id".to_owned()))?;
-    std::fs::create_dir_all(&args.cache_dir)
-        .map_err(|error| (1, format!("cannot make the cache {}: {error}", args.cache_dir.display())))?;
+    if let Err(error) = std::fs::create_dir_all(&args.cache_dir) {
+        // Without a cache the next start is slower, and nothing is wrong.
+        tracing::warn!(directory = %args.cache_dir.display(), %error, "no index can be kept there");
+    }
     let threads = args.threads.unwrap_or_else(default_threads);
     let service = WorkerService::new(shards, threads)
         .map_err(|error| (1, format!("cannot start {threads} threads: {error}")))?;
