@@ -8,6 +8,7 @@ use std::process::{ExitStatus, Stdio};
 use std::time::Duration;
 
 use nova_transport_tokio::Address;
+use rustix::process::Pid;
 use tempfile::TempDir;
 use tokio::process::{Child, Command};
 use tokio::sync::watch;
@@ -64,8 +65,10 @@ impl PrivateDir {
     pub fn new() -> io::Result<Self> {
         let runtime = std::env::var_os("XDG_RUNTIME_DIR").map(PathBuf::from).filter(|path| path.is_dir());
         let base = runtime.unwrap_or_else(std::env::temp_dir);
+        remove_left_behind(&base);
         let mut builder = tempfile::Builder::new();
-        builder.prefix("nova-").permissions(std::fs::Permissions::from_mode(0o700));
+        let prefix = format!("{PREFIX}{}-", std::process::id());
+        builder.prefix(&prefix).permissions(std::fs::Permissions::from_mode(0o700));
         let directory = builder.tempdir_in(&base).map_err(|error| {
             let message = format!("cannot make a private directory in {}: {error}", base.display());
             io::Error::new(error.kind(), message)
@@ -76,8 +79,32 @@ impl PrivateDir {
     /// The address of the socket in it.
     #[must_use]
     pub fn address(&self) -> Address {
-        Address::Unix(self.directory.path().join("router.sock"))
+        Address::Unix(self.directory.path().join(SOCKET))
     }
+}
+
+/// The socket's name in a private directory.
+const SOCKET: &str = "router.sock";
+
+/// How the names of private directories begin; the owner's process id follows.
+const PREFIX: &str = "nova-";
+
+/// Removes the private directories of processes that were killed before they had a worker to do it. Others' directories,
+/// and those with more than a socket in them, cannot be removed and stay.
+fn remove_left_behind(base: &Path) {
+    let Ok(entries) = std::fs::read_dir(base) else { return };
+    for entry in entries.flatten() {
+        let name = entry.file_name();
+        let owner = name.to_str().and_then(|name| name.strip_prefix(PREFIX)?.split_once('-')?.0.parse().ok());
+        if owner.and_then(Pid::from_raw).is_some_and(is_gone) {
+            let _ = std::fs::remove_file(entry.path().join(SOCKET));
+            let _ = std::fs::remove_dir(entry.path());
+        }
+    }
+}
+
+fn is_gone(process: Pid) -> bool {
+    rustix::process::test_kill_process(process) == Err(rustix::io::Errno::SRCH)
 }
 
 /// Worker processes that serve all shards of a router between them.
@@ -318,6 +345,25 @@ mod tests {
             shards: sizes.iter().map(shard).collect(),
             skipped: Vec::new(),
             left_out: Vec::new(),
+        }
+    }
+
+    #[test]
+    fn what_killed_processes_left_is_removed_and_nothing_else() {
+        let base = tempfile::tempdir().expect("a directory");
+        // Above what any system gives to a process.
+        let dead = format!("{PREFIX}{}-x", i32::MAX);
+        let live = format!("{PREFIX}{}-x", std::process::id());
+        for name in [&*dead, &*live, "nova-", "nova-old", "nova-12x-y", "other"] {
+            std::fs::create_dir(base.path().join(name)).expect("a directory");
+        }
+        std::fs::write(base.path().join(&dead).join(SOCKET), "").expect("a file");
+        let full = format!("{PREFIX}{}-full", i32::MAX);
+        std::fs::create_dir_all(base.path().join(&full).join("precious")).expect("a directory");
+        remove_left_behind(base.path());
+        assert!(!base.path().join(&dead).exists());
+        for name in [&*live, "nova-", "nova-old", "nova-12x-y", "other", &full] {
+            assert!(base.path().join(name).is_dir(), "{name}");
         }
     }
 
