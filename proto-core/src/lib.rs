@@ -27,6 +27,8 @@
 mod assembly;
 pub mod bounded;
 mod calls;
+#[cfg(feature = "zstd")]
+pub mod compress;
 mod config;
 mod connection;
 mod error;
