@@ -58,24 +58,26 @@ async fn search(args: &SearchArgs) -> Result<ExitCode, Failure> {
     let options = SearchOptions { limit: args.limit, kinds: args.kinds.clone(), ..SearchOptions::default() };
     let workspace = Workspace::settled(&args.workspace).await?;
     let answer = workspace.router.search(&args.query, &options).await;
+    let shards = answer.shards;
     let printed = match &answer.invalid {
         Some(problem) => Err(Failure::usage(problem, "shorten the query")),
+        None if shards.answered == 0 => Err(Failure::timed_out(options.deadline)),
         None => write_out(shown_answer(args, workspace.router.layout(), &answer)?, true).await,
     };
-    let shards = answer.shards;
     workspace.stop().await;
     printed?;
-    Ok(if args.strict && (shards.failed > 0 || shards.warming > 0) {
+    let partial = shards.failed > 0 || shards.warming > 0;
+    if partial {
         eprintln!(
             "nova: partial answer: {} of {} shards failed, {} warming",
             shards.failed, shards.total, shards.warming
         );
-        ExitCode::from(3)
-    } else if answer.hits.is_empty() {
-        ExitCode::from(1)
-    } else {
-        ExitCode::SUCCESS
-    })
+    }
+    Ok(ExitCode::from(match answer.hits.is_empty() {
+        _ if partial && args.strict => 3,
+        true => 1,
+        false => 0,
+    }))
 }
 
 fn shown_answer(args: &SearchArgs, layout: &Layout, answer: &SearchAnswer) -> io::Result<Vec<u8>> {

@@ -4,6 +4,7 @@ use std::io::{self, Write};
 use std::process::ExitCode;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
+use std::time::Duration;
 
 use serde::Serialize;
 
@@ -50,6 +51,11 @@ impl Failure {
 
     pub(super) fn cannot_connect(message: &str, hint: &str) -> Self {
         Self::new(4, "cannot_connect", message, hint)
+    }
+
+    pub(super) fn timed_out(after: Duration) -> Self {
+        let message = format!("no worker answered within {} s", after.as_secs());
+        Self::new(6, "timed_out", &message, "run the command again; the machine may be overloaded")
     }
 
     pub(super) fn nothing_indexed(message: &str, hint: &str) -> Self {
