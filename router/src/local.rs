@@ -5,7 +5,7 @@ use std::io;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{ExitStatus, Stdio};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use nova_transport_tokio::Address;
 use rustix::process::Pid;
@@ -22,6 +22,9 @@ const RESTARTS: u32 = 3;
 
 /// The wait before the first restart; doubled for each further one.
 const RESTART_AFTER: Duration = Duration::from_millis(50);
+
+/// A worker that has run for this long has not failed to start: its next failure counts as the first.
+const HEALTHY_AFTER: Duration = Duration::from_secs(10);
 
 /// How long a worker may take to end after its connection was closed, before it is killed.
 const END_WITHIN: Duration = Duration::from_secs(2);
@@ -63,13 +66,20 @@ impl PrivateDir {
     /// # Errors
     /// If it cannot be made.
     pub fn new() -> io::Result<Self> {
-        let runtime = std::env::var_os("XDG_RUNTIME_DIR").map(PathBuf::from).filter(|path| path.is_dir());
-        let base = runtime.unwrap_or_else(std::env::temp_dir);
-        remove_left_behind(&base);
+        let runtime =
+            std::env::var_os("XDG_RUNTIME_DIR").map(PathBuf::from).filter(|path| path.is_absolute());
+        match runtime.map(|base| Self::new_in(&base)) {
+            Some(Ok(made)) => Ok(made),
+            _ => Self::new_in(&std::env::temp_dir()),
+        }
+    }
+
+    fn new_in(base: &Path) -> io::Result<Self> {
+        remove_left_behind(base);
         let mut builder = tempfile::Builder::new();
         let prefix = format!("{PREFIX}{}-", std::process::id());
         builder.prefix(&prefix).permissions(std::fs::Permissions::from_mode(0o700));
-        let directory = builder.tempdir_in(&base).map_err(|error| {
+        let directory = builder.tempdir_in(base).map_err(|error| {
             let message = format!("cannot make a private directory in {}: {error}", base.display());
             io::Error::new(error.kind(), message)
         })?;
@@ -135,10 +145,10 @@ impl LocalWorkers {
         let (stop, stopped) = watch::channel(false);
         let mut supervisors = JoinSet::new();
         for shards in assignments {
+            let reason = "its supervisor ended".to_owned();
             let supervisor = Supervisor {
-                router: router.clone(),
+                gone: FailAtEnd { router: router.clone(), shards, reason },
                 options: options.clone(),
-                shards,
                 threads,
                 stopped: stopped.clone(),
             };
@@ -184,55 +194,82 @@ fn assign(layout: &Layout, workers: usize) -> Vec<std::ops::Range<u32>> {
 }
 
 struct Supervisor {
-    router: Router,
+    gone: FailAtEnd,
     options: LocalOptions,
-    shards: std::ops::Range<u32>,
     threads: usize,
     stopped: watch::Receiver<bool>,
 }
 
+/// Fails a supervisor's shards when it ends, however that comes.
+struct FailAtEnd {
+    router: Router,
+    shards: std::ops::Range<u32>,
+    reason: String,
+}
+
+impl Drop for FailAtEnd {
+    fn drop(&mut self) {
+        self.router.fail_shards(self.shards.clone(), &self.reason);
+    }
+}
+
 impl Supervisor {
+    /// Keeps a worker running until it is meant to end, or there is no use in trying.
     async fn run(mut self) {
+        let reason = self.supervise().await;
+        // Also if this task panics or is dropped: nobody waits for these shards for ever.
+        self.gone.reason = reason;
+    }
+
+    /// Returns why there is no worker any more.
+    async fn supervise(&mut self) -> String {
+        let program = self.options.command.program.display().to_string();
         let mut wait = RESTART_AFTER;
-        for restart in 0..=RESTARTS {
-            let program = self.options.command.program.display().to_string();
-            let reason = match self.spawn() {
-                Ok(child) => match self.watch(child).await {
-                    End::Meant => return,
-                    End::Silent => {
-                        // Another start would be as silent, and each costs the user the same wait.
-                        let seconds = CONNECT_WITHIN.as_secs();
-                        let reason = format!("its worker {program} did not connect within {seconds} s");
-                        self.router.fail_shards(self.shards.clone(), &reason);
-                        return;
-                    }
-                    End::Failed(reason) => reason,
-                },
-                Err(error) => format!("cannot start {program}: {error}"),
+        let mut failures = 0;
+        loop {
+            let started = Instant::now();
+            // What is not there will not be there in a moment.
+            let child = match self.spawn() {
+                Ok(child) => child,
+                Err(error) => return format!("cannot start {program}: {error}"),
             };
-            tracing::warn!(shards = ?self.shards, restart, %reason, "worker ended");
-            if restart == RESTARTS {
-                let reason = format!("its worker failed {} times; the last time: {reason}", RESTARTS + 1);
-                self.router.fail_shards(self.shards.clone(), &reason);
-                return;
+            let reason = match self.watch(child).await {
+                End::Meant => return "its worker was stopped".to_owned(),
+                // Another start would be as silent, and each costs the user the same wait.
+                End::Silent if failures == 0 => {
+                    return format!(
+                        "its worker {program} did not connect within {} s",
+                        CONNECT_WITHIN.as_secs()
+                    );
+                }
+                End::Silent => "it did not connect in time".to_owned(),
+                End::Failed(reason) => reason,
+            };
+            if started.elapsed() >= HEALTHY_AFTER {
+                (failures, wait) = (0, RESTART_AFTER);
+            }
+            failures += 1;
+            tracing::warn!(shards = ?self.gone.shards, failures, %reason, "worker ended");
+            if failures > RESTARTS {
+                return format!("its worker failed {failures} times; the last time: {reason}");
             }
             tokio::select! {
                 () = tokio::time::sleep(wait) => wait *= 2,
-                () = stop_asked(&mut self.stopped) => return,
+                () = stop_asked(&mut self.stopped) => return "its worker was stopped".to_owned(),
             }
         }
     }
 
     fn spawn(&self) -> io::Result<Child> {
-        let shards = match self.shards.end - self.shards.start {
-            1 => self.shards.start.to_string(),
-            _ => format!("{}-{}", self.shards.start, self.shards.end - 1),
+        let shards = match self.gone.shards.end - self.gone.shards.start {
+            1 => self.gone.shards.start.to_string(),
+            _ => format!("{}-{}", self.gone.shards.start, self.gone.shards.end - 1),
         };
         let mut command = Command::new(&self.options.command.program);
         command
             .args(&self.options.command.arguments)
             .arg("--connect")
-            .arg(self.router.address().to_string())
+            .arg(self.gone.router.address().to_string())
             .args(["--shard-id", &shards])
             .arg("--cache-dir")
             .arg(&self.options.cache_dir)
@@ -259,7 +296,7 @@ impl Supervisor {
                 if tokio::time::timeout(END_WITHIN, child.wait()).await.is_ok() {
                     return End::Meant;
                 }
-                tracing::warn!(shards = ?self.shards, "worker did not end in time; killing it");
+                tracing::warn!(shards = ?self.gone.shards, "worker did not end in time; killing it");
                 End::Meant
             }
         };
@@ -284,9 +321,9 @@ impl Supervisor {
 
     /// Waits until some shard is without a worker (and says why it is), or until none is.
     async fn waiting(&self, wanted: bool) -> String {
-        let mut changes = self.router.changes();
+        let mut changes = self.gone.router.changes();
         loop {
-            let reason = self.router.waiting(self.shards.clone());
+            let reason = self.gone.router.waiting(self.gone.shards.clone());
             if reason.is_some() == wanted {
                 return reason.unwrap_or_default();
             }

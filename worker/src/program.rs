@@ -1,6 +1,6 @@
 //! The worker as a process: its command line, its socket and its end.
 
-use std::io::{IsTerminal, Read};
+use std::io::{IsTerminal, Read, Write};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Duration;
@@ -18,6 +18,9 @@ pub const BUILD: &str = concat!("nova-worker ", env!("CARGO_PKG_VERSION"));
 /// How long after its connection the pipe of a parent that was killed may end: the system closes both at once.
 const PARENT_ENDS_WITHIN: Duration = Duration::from_millis(500);
 
+/// How long open requests may take when the router asks the process to end.
+const DRAIN_WITHIN: Duration = Duration::from_secs(5);
+
 /// Flags of `nova-worker`, and of `nova worker`.
 #[derive(Debug, Clone, clap::Args)]
 pub struct WorkerArgs {
@@ -29,7 +32,7 @@ pub struct WorkerArgs {
     #[arg(long, value_name = "N", value_delimiter = ',', required = true, value_parser = parse_shards)]
     pub shard_id: Vec<ShardArg>,
 
-    /// Where indexes are kept between runs; made if it is not there
+    /// Where indexes will be kept between runs; made if it is not there, not used yet
     #[arg(long, value_name = "DIR")]
     pub cache_dir: PathBuf,
 
@@ -71,6 +74,8 @@ pub fn init_logging() {
     tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_ansi(stderr().is_terminal())
+        // A line that cannot be written is lost; telling so would fail as well.
+        .log_internal_errors(false)
         .with_writer(stderr)
         .init();
 }
@@ -100,7 +105,8 @@ pub fn run(args: &WorkerArgs) -> ExitCode {
 }
 
 fn fail(code: u8, message: &str) -> ExitCode {
-    eprintln!("nova-worker: {message}");
+    // Who has closed standard error does not want to know.
+    let _ = writeln!(std::io::stderr(), "nova-worker: {message}");
     ExitCode::from(code)
 }
 
@@ -113,7 +119,7 @@ async fn serve(args: &WorkerArgs) -> Result<(), (u8, String)> {
         tracing::warn!(directory = %args.cache_dir.display(), %error, "no index can be kept there");
     }
     let threads = args.threads.unwrap_or_else(default_threads);
-    let service = WorkerService::new(shards, threads)
+    let (service, stop) = WorkerService::new(shards, threads)
         .map_err(|error| (1, format!("cannot start {threads} threads: {error}")))?;
     let hello = WorkerHello { claim, token: None, cached: Vec::new(), build: BUILD.to_owned() };
 
@@ -123,17 +129,25 @@ async fn serve(args: &WorkerArgs) -> Result<(), (u8, String)> {
         .map_err(|_| (4, format!("cannot connect to {}: no answer in 10 s", args.connect)))?
         .map_err(|error| (4, format!("{error}; is the router running?")))?;
     let config = Config { hello: encode(&hello), ..Config::new(Role::Worker) };
-    let (handle, driver) = nova_transport_tokio::drive(stream, config, service.clone())
-        .map_err(|error| (1, error.to_string()))?;
+    let (handle, driver) =
+        nova_transport_tokio::drive(stream, config, service).map_err(|error| (1, error.to_string()))?;
     tracing::info!(address = %args.connect, "connected");
-    let reason = driver.await;
-    drop(handle);
+    tokio::pin!(driver);
+    let reason = tokio::select! {
+        reason = &mut driver => reason,
+        Ok(()) = stop => {
+            tracing::info!("the router asks this process to end");
+            handle.drain(DRAIN_WITHIN);
+            driver.await
+        }
+    };
     tracing::info!(%reason, "disconnected");
     match reason {
-        CloseReason::Peer { code: CloseCode::NORMAL | CloseCode::DRAINED, .. } => Ok(()),
+        CloseReason::Peer { code: CloseCode::NORMAL | CloseCode::DRAINED, .. } | CloseReason::Local(_) => {
+            Ok(())
+        }
         CloseReason::Rejected { .. } => Err((5, reason.to_string())),
         CloseReason::Timeout(_) => Err((6, format!("the connection ended: {reason}"))),
-        _ if service.is_stopping() => Ok(()),
         _ => Err((1, format!("the connection ended: {reason}"))),
     }
 }

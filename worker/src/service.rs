@@ -3,10 +3,10 @@
 use std::collections::BTreeMap;
 use std::future::Future;
 use std::pin::Pin;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use bytes::Bytes;
+use futures_channel::oneshot;
 use nova_driver::{Application, Incoming};
 use nova_proto_core::messages::{
     self, Content, GetWorkerStats, IndexShard, ListSymbols, LoadFiles, LoadReply, Method, RemoveFiles,
@@ -35,7 +35,8 @@ struct Inner {
     interactive: Pool,
     /// For parsing.
     bulk: Pool,
-    stopping: AtomicBool,
+    /// Taken when the router asks the process to end.
+    stop: Mutex<Option<oneshot::Sender<()>>>,
 }
 
 /// A shard, and apart from it what searches see: they never wait while a change is worked in.
@@ -54,25 +55,24 @@ struct Published {
 type Answer = Result<Bytes, ErrorReply>;
 
 impl WorkerService {
-    /// A worker of these shards, all empty, that parses on `threads` threads.
+    /// A worker of these shards, all empty, that parses on `threads` threads; and what tells when the router asks the
+    /// worker's process to end.
     ///
     /// # Errors
     /// If the threads cannot be started.
-    pub fn new(shards: impl IntoIterator<Item = u32>, threads: usize) -> std::io::Result<Self> {
+    pub fn new(
+        shards: impl IntoIterator<Item = u32>,
+        threads: usize,
+    ) -> std::io::Result<(Self, oneshot::Receiver<()>)> {
+        let (stop, stopped) = oneshot::channel();
         let slot = |number| Slot { shard: Mutex::new(Shard::new(number)), published: Mutex::default() };
         let inner = Inner {
             shards: shards.into_iter().map(|number| (number, slot(number))).collect(),
             interactive: Pool::new("search", 1)?,
             bulk: Pool::new("index", threads)?,
-            stopping: AtomicBool::new(false),
+            stop: Mutex::new(Some(stop)),
         };
-        Ok(Self { inner: Arc::new(inner) })
-    }
-
-    /// Whether the router has asked the worker's process to end.
-    #[must_use]
-    pub fn is_stopping(&self) -> bool {
-        self.inner.stopping.load(Ordering::Acquire)
+        Ok((Self { inner: Arc::new(inner) }, stopped))
     }
 }
 
@@ -145,7 +145,8 @@ impl Inner {
             }
             Shutdown::NUMBER => {
                 let Shutdown {} = decode(body)?;
-                self.stopping.store(true, Ordering::Release);
+                // The second time nobody listens any more.
+                let _ = lock(&self.stop).take().map(|stop| stop.send(()));
                 Ok(encode(&Stopping {}))
             }
             _ => Err(ErrorReply::new(ErrorCode::UNIMPLEMENTED, format!("unknown method {method:#06x}"))),
@@ -237,16 +238,25 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// The reply, cut to what the request allows; a shorter prefix is still an exact answer.
+/// The reply, cut to what the request allows; a shorter prefix is still an exact answer, and says that it is one.
 fn fitting(mut reply: SearchReply) -> Bytes {
-    loop {
-        let body = encode(&reply);
-        if body.len() <= SearchSymbols::REPLY_MAX as usize {
-            return body;
-        }
-        reply.hits.truncate(reply.hits.len() / 2);
-        reply.truncated = true;
+    let whole = encode(&reply);
+    let max = SearchSymbols::REPLY_MAX as usize;
+    if whole.len() <= max {
+        return whole;
     }
+    let mut room =
+        max.saturating_sub(whole.len() - reply.hits.iter().map(|hit| encode(hit).len()).sum::<usize>());
+    let fits = reply.hits.iter().take_while(|hit| {
+        let size = encode(hit).len();
+        let fits = size <= room;
+        room = room.saturating_sub(size);
+        fits
+    });
+    let fits = fits.count();
+    reply.hits.truncate(fits);
+    reply.truncated = true;
+    encode(&reply)
 }
 
 fn parse(text: &str) -> ParsedFile {

@@ -99,7 +99,7 @@ fn the_sample_answers_as_people_expect() {
 #[test]
 fn every_field_of_a_result() {
     let line = search(arg(&harbour()), &["CraneTest", "--limit", "1"]);
-    assert_eq!(fields(&line), ["query", "results", "schema", "shards", "truncated"]);
+    assert_eq!(fields(&line), ["query", "results", "schema", "shards", "skipped", "truncated"]);
     assert_eq!((&line["schema"], &line["query"]), (&1.into(), &"CraneTest".into()));
     assert_eq!(line["shards"], serde_json::json!({ "total": 4, "answered": 4, "warming": 0, "failed": 0 }));
     assert_eq!(line["truncated"], true, "the constructor is left out");

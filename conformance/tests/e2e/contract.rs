@@ -74,13 +74,60 @@ fn every_error_is_one_line_with_its_exit_code() {
     }
 }
 
+/// Standard error that cannot be written changes neither the answer nor the exit code, and keeps nobody waiting.
+#[test]
+fn nobody_needs_standard_error() {
+    let scene = Scene::new();
+    scene.write("Latin.java", b"// \xe9t\xe9\nclass Latin {}\n");
+    scene.write("A.java", "class A {}\n");
+    let tree = scene.tree();
+    let cases: [(&[&str], i32); 4] = [
+        (&["index", "--json", "--root", arg(&tree)], 0),
+        (&["search", "--json", "--root", arg(&tree), "NoSuchThing"], 1),
+        (&["search", "--json", "--root", "/no/such/root", "A"], 2),
+        (&["index", "--json", "--root", arg(&tree), "--worker-command", "/bin/false"], 7),
+    ];
+    for (args, code) in cases {
+        for stderr in ["/dev/full", "closed"] {
+            // A shell can start a program without standard error at all.
+            let mut shell = std::process::Command::new("/bin/sh");
+            let redirect = if stderr == "closed" { "2>&-" } else { "2>/dev/full" };
+            shell.args(["-c", &format!("exec \"$0\" \"$@\" {redirect}")]);
+            let nova = scene.nova(args.iter().copied());
+            shell.arg(nova.get_program()).args(nova.get_args());
+            for (name, value) in nova.get_envs() {
+                if let Some(value) = value {
+                    shell.env(name, value);
+                }
+            }
+            let ended = Process::start(&mut shell).end(SOON).expect(code);
+            assert_eq!(ended.json()["schema"], 1, "{args:?} {stderr}");
+        }
+    }
+}
+
+/// What cannot be read is not passed over in silence by those who look for it.
+#[test]
+fn a_search_tells_that_files_were_skipped() {
+    let scene = Scene::new();
+    scene.write("Latin.java", b"// \xe9t\xe9\nclass Latin {}\n");
+    let tree = scene.tree();
+    let ran = scene.run(["search", "--json", "--root", arg(&tree), "Latin"]).expect(7);
+    assert!(ran.json()["error"]["message"].as_str().expect("a text").contains("Latin.java: not UTF-8"));
+    scene.write("A.java", "class A {}\n");
+    let ran = scene.run(["search", "--json", "--root", arg(&tree), "Latin"]).expect(1);
+    assert_eq!(ran.json()["skipped"], 1);
+    assert!(ran.stderr.contains("1 files were skipped; `nova index` names them"), "{}", ran.stderr);
+    assert!(ran.stderr.contains("nothing matches \"Latin\" in 1 files"), "{}", ran.stderr);
+}
+
 #[test]
 fn no_match_is_an_answer_with_code_1() {
     let scene = Scene::new();
     let root = harbour();
     let ran = scene.run(["search", "--json", "--root", arg(&root), "NoSuchThing"]).expect(1);
     assert_eq!(ran.json()["results"], serde_json::json!([]));
-    assert_eq!(ran.stderr, "");
+    assert_eq!(ran.stderr, "nova: nothing matches \"NoSuchThing\" in 18 files\n");
     let ran = scene.run(["search", "--root", arg(&root), "NoSuchThing"]).expect(1);
     assert_eq!(ran.stdout, "");
     // A project without a single declaration has been indexed all the same.

@@ -78,7 +78,10 @@ fn index_tells_all_fields_in_one_line() {
     let ran = scene.run(["index", "--root", arg(&harbour()), "--json"]).expect(0);
     assert_eq!(ran.stderr, "");
     let line = ran.json();
-    assert_eq!(fields(&line), ["bytes", "elapsed_ms", "files", "schema", "shards", "skipped", "symbols"]);
+    assert_eq!(
+        fields(&line),
+        ["bytes", "elapsed_ms", "files", "left_out", "schema", "shards", "skipped", "symbols"]
+    );
     assert_eq!(line["schema"], 1);
     assert_eq!(line["files"], 18);
     assert_eq!(line["symbols"], 226);

@@ -18,7 +18,7 @@ impl Connection {
     /// Router: lets the worker in; `app` is the application part of the `Welcome`, at most 512 bytes.
     ///
     /// # Errors
-    /// [`SendError::WrongState`] unless an [`Event::Hello`] waits for its answer; [`SendError::TooLarge`].
+    /// [`SendError::WrongState`] unless an [`Event::Hello`](crate::Event::Hello) waits for its answer; [`SendError::TooLarge`].
     pub fn accept(&mut self, app: Bytes) -> Result<(), SendError> {
         too_large("application part", app.len() as u64, MAX_WELCOME_APP as u64)?;
         let Phase::Deciding { agreed, .. } = &self.phase else { return Err(self.wrong_state()) };
@@ -31,7 +31,7 @@ impl Connection {
     /// Router: does not let the worker in, and closes. `message` is cut to 512 bytes.
     ///
     /// # Errors
-    /// [`SendError::WrongState`] unless an [`Event::Hello`] waits for its answer.
+    /// [`SendError::WrongState`] unless an [`Event::Hello`](crate::Event::Hello) waits for its answer.
     pub fn reject(&mut self, code: CloseCode, retry_after: Duration, message: &str) -> Result<(), SendError> {
         let Phase::Deciding { .. } = &self.phase else { return Err(self.wrong_state()) };
         self.send_reject(code, retry_after, message);
@@ -39,7 +39,7 @@ impl Connection {
         Ok(())
     }
 
-    /// Makes a call. It is sent when its turn comes; its end is an [`Event::Answer`] with the returned key, unless it
+    /// Makes a call. It is sent when its turn comes; its end is an [`Event::Answer`](crate::Event::Answer) with the returned key, unless it
     /// is [cancelled](Self::cancel) first.
     ///
     /// # Errors

@@ -43,7 +43,8 @@ const FAR: Duration = Duration::from_secs(100 * 365 * 24 * 60 * 60);
 ///   [`poll_timeout`](Self::poll_timeout).
 /// - **Commands** of the application: [`accept`](Self::accept), [`reject`](Self::reject), [`call`](Self::call),
 ///   [`cancel`](Self::cancel), [`respond`](Self::respond), [`respond_error`](Self::respond_error),
-///   [`drain`](Self::drain), [`close`](Self::close). They fail with a [`SendError`] and then have changed nothing.
+///   [`drain`](Self::drain), [`close`](Self::close). They fail with a
+///   [`SendError`](crate::SendError) and then have changed nothing.
 /// - **Getters**: [`wants_input`](Self::wants_input), [`close_reason`](Self::close_reason),
 ///   [`agreed`](Self::agreed), [`stats`](Self::stats), …
 ///

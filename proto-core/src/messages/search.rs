@@ -30,7 +30,7 @@ pub struct SearchSymbols {
 
 impl Method for SearchSymbols {
     const NUMBER: u16 = 0x0300;
-    const REPLY_MAX: u32 = 4 * 1024 * 1024;
+    const REPLY_MAX: u32 = 16 * 1024 * 1024;
     type Reply<'a> = SearchReply;
 }
 

@@ -67,7 +67,7 @@ pub(super) struct WorkspaceArgs {
     #[arg(long = "root", value_name = "DIR", default_value = ".")]
     pub(super) roots: Vec<PathBuf>,
 
-    /// How many worker processes to start [default: one for each core]
+    /// How many worker processes to start [default: one for each core, at most 8]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=64))]
     pub(super) workers: Option<u16>,
 
@@ -75,7 +75,7 @@ pub(super) struct WorkspaceArgs {
     #[arg(long, value_name = "PROGRAM")]
     pub(super) worker_command: Option<PathBuf>,
 
-    /// Where workers keep indexes between runs [default: the user's cache directory]
+    /// Where workers will keep indexes between runs; not used yet [default: the user's cache directory]
     #[arg(long, value_name = "DIR")]
     pub(super) cache_dir: Option<PathBuf>,
 
@@ -95,7 +95,7 @@ pub(super) struct SearchArgs {
 
     /// Only this kind of symbol; may be given several times: module, class, interface, enum, record, annotation,
     /// method, constructor, field, constant, component, element
-    #[arg(long = "kind", value_name = "KIND")]
+    #[arg(long = "kind", value_name = "KIND", value_delimiter = ',')]
     pub(super) kinds: Vec<SymbolKind>,
 
     /// Print one line of JSON

@@ -6,11 +6,12 @@ use std::process::ExitCode;
 use std::time::Instant;
 
 use nova_proto_core::messages::ListedSymbol;
+use nova_worker::index::{KindSet, Query};
 use serde::Serialize;
 
 use super::args::{Command, IndexArgs, SearchArgs, SymbolsArgs, WorkspaceArgs};
-use super::output::{Failure, SCHEMA, json_line, write_out};
-use super::workspace::Workspace;
+use super::output::{Failure, SCHEMA, json_line, tell, write_out};
+use super::workspace::{Workspace, skipped_reading};
 use crate::cluster::{Router, SearchAnswer, SearchHit, SearchOptions, ShardState};
 use crate::layout::{Layout, Skipped};
 
@@ -32,6 +33,8 @@ struct SearchLine<'a> {
     results: Vec<ResultFields<'a>>,
     shards: ShardFields,
     truncated: bool,
+    /// How many files could not be read.
+    skipped: usize,
 }
 
 #[derive(Serialize)]
@@ -56,22 +59,31 @@ struct ShardFields {
 
 async fn search(args: &SearchArgs) -> Result<ExitCode, Failure> {
     let options = SearchOptions { limit: args.limit, kinds: args.kinds.clone(), ..SearchOptions::default() };
-    let workspace = Workspace::settled(&args.workspace).await?;
+    Query::parse(&args.query, KindSet::ALL)
+        .map_err(|error| Failure::usage(&error.to_string(), "shorten the query"))?;
+    let workspace = Workspace::indexed(&args.workspace).await?;
     let answer = workspace.router.search(&args.query, &options).await;
     let shards = answer.shards;
+    let files = workspace.router.layout().file_count() - skipped_reading(&workspace.router);
     let printed = match &answer.invalid {
         Some(problem) => Err(Failure::usage(problem, "shorten the query")),
         None if shards.answered == 0 => Err(Failure::timed_out(options.deadline)),
-        None => write_out(shown_answer(args, workspace.router.layout(), &answer)?, true).await,
+        None => write_out(shown_answer(args, &workspace.router, &answer)?, true).await,
     };
     workspace.stop().await;
     printed?;
     let partial = shards.failed > 0 || shards.warming > 0;
     if partial {
-        eprintln!(
-            "nova: partial answer: {} of {} shards failed, {} warming",
+        tell(format!(
+            "nova: partial answer: {} of {} shards failed, {} warming\n",
             shards.failed, shards.total, shards.warming
-        );
+        ))
+        .await;
+    }
+    if answer.hits.is_empty() {
+        tell(format!("nova: nothing matches {:?} in {files} files\n", args.query)).await;
+    } else if answer.truncated && io::stderr().is_terminal() {
+        tell("nova: there are more matches; see --limit\n".to_owned()).await;
     }
     Ok(ExitCode::from(match answer.hits.is_empty() {
         _ if partial && args.strict => 3,
@@ -80,7 +92,8 @@ async fn search(args: &SearchArgs) -> Result<ExitCode, Failure> {
     }))
 }
 
-fn shown_answer(args: &SearchArgs, layout: &Layout, answer: &SearchAnswer) -> io::Result<Vec<u8>> {
+fn shown_answer(args: &SearchArgs, router: &Router, answer: &SearchAnswer) -> io::Result<Vec<u8>> {
+    let layout = router.layout();
     if !args.json {
         return shown_hits(&args.workspace, layout, answer);
     }
@@ -107,6 +120,7 @@ fn shown_answer(args: &SearchArgs, layout: &Layout, answer: &SearchAnswer) -> io
             failed: shards.failed,
         },
         truncated: answer.truncated,
+        skipped: router.skipped().len(),
     })
 }
 
@@ -129,9 +143,6 @@ fn shown_hits(args: &WorkspaceArgs, layout: &Layout, answer: &SearchAnswer) -> i
             symbol.column
         )?;
     }
-    if answer.truncated && io::stderr().is_terminal() {
-        eprintln!("nova: there are more matches; see --limit");
-    }
     Ok(out)
 }
 
@@ -146,6 +157,8 @@ struct IndexLine {
     elapsed_ms: u64,
     shards: Vec<IndexedShard>,
     skipped: Vec<SkippedFields>,
+    /// How many files and directories the rules leave out.
+    left_out: usize,
 }
 
 #[derive(Serialize)]
@@ -182,9 +195,9 @@ async fn index(args: &IndexArgs) -> Result<ExitCode, Failure> {
         false => shown_summary(&line)?,
     };
     let printed = write_out(shown, line.files > 0).await;
-    for file in &skipped {
-        eprintln!("nova: skipped {}: {}", shown_path(workspace.router.layout(), file), file.reason);
-    }
+    let layout = workspace.router.layout();
+    let name = |file: &Skipped| format!("nova: skipped {}: {}\n", shown_path(layout, file), file.reason);
+    tell(skipped.iter().map(name).collect()).await;
     workspace.stop().await;
     printed?;
     if line.files == 0 {
@@ -239,6 +252,7 @@ fn summary(router: &Router, start: Instant) -> IndexLine {
         elapsed_ms: u64::try_from(start.elapsed().as_millis()).unwrap_or(u64::MAX),
         shards,
         skipped: skipped.collect(),
+        left_out: layout.left_out.len(),
     }
 }
 
@@ -256,12 +270,13 @@ fn shown_summary(line: &IndexLine) -> io::Result<Vec<u8>> {
     }
     writeln!(
         out,
-        "{} files, {} symbols, {:.1} MB in {} shards, {} skipped, {:.2} s",
+        "{} files, {} symbols, {:.1} MB in {} shards, {} skipped, {} left out, {:.2} s",
         line.files,
         line.symbols,
         line.bytes as f64 / 1e6,
         line.shards.len(),
         line.skipped.len(),
+        line.left_out,
         line.elapsed_ms as f64 / 1e3
     )?;
     Ok(out)
@@ -285,7 +300,7 @@ struct SymbolFields<'a> {
 }
 
 async fn symbols(args: &SymbolsArgs) -> Result<ExitCode, Failure> {
-    let workspace = Workspace::settled(&args.workspace).await?;
+    let workspace = Workspace::indexed(&args.workspace).await?;
     let result = print_symbols(args, &workspace.router).await;
     workspace.stop().await;
     let count = result?;

@@ -4,7 +4,6 @@ use std::io::{self, Write};
 use std::process::ExitCode;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
-use std::time::Duration;
 
 use serde::Serialize;
 
@@ -72,19 +71,19 @@ impl Failure {
 
     /// Tells about it on standard error, and with `json` on standard output; returns the exit code.
     pub(super) fn report(self, json: bool) -> ExitCode {
-        if self.exit != 0 {
-            eprintln!("nova: {}\n  {}", self.message, self.hint);
-        }
         let code = self.exit_code();
-        if json {
-            // Not for ever: nobody may be reading.
-            let (done, printed) = std::sync::mpsc::channel();
-            std::thread::spawn(move || {
+        // Not for ever: nobody may be reading.
+        let (done, printed) = std::sync::mpsc::channel();
+        std::thread::spawn(move || {
+            if json {
                 self.print_json();
-                let _ = done.send(());
-            });
-            let _ = printed.recv_timeout(PRINTED_WITHIN);
-        }
+            }
+            if self.exit != 0 {
+                write_err(&format!("nova: {}\n  {}\n", self.message, self.hint));
+            }
+            let _ = done.send(());
+        });
+        let _ = printed.recv_timeout(PRINTED_WITHIN);
         code
     }
 
@@ -124,6 +123,16 @@ pub(super) fn print_json<T: Serialize>(mut out: io::StdoutLock<'_>, value: &T) -
     let line = json_line(value)?;
     out.write_all(&line)?;
     out.flush()
+}
+
+/// Tells people something on standard error. On a thread of its own, like [`write_out`].
+pub(super) async fn tell(text: String) {
+    let _ = tokio::task::spawn_blocking(move || write_err(&text)).await;
+}
+
+/// Who has closed standard error does not want to know; the answer is as good.
+fn write_err(text: &str) {
+    let _ = io::stderr().lock().write_all(text.as_bytes());
 }
 
 /// Writes to standard output, and empties what was written; after the `last` piece no error line follows. On a thread of

@@ -1,16 +1,21 @@
 //! `nova serve`: a router that runs until a signal.
 
+use std::collections::BTreeSet;
 use std::io::{self, Write};
 use std::process::ExitCode;
+use std::time::Duration;
 
 use nova_transport_tokio::Address;
 use serde::Serialize;
 
 use super::Signals;
 use super::args::ServeArgs;
-use super::output::{Failure, SCHEMA, print_json};
+use super::output::{Failure, SCHEMA, print_json, tell};
 use super::workspace::Workspace;
 use crate::cluster::{Router, ShardState};
+
+/// Least time between two lines about the same thing.
+const TELL_EVERY: Duration = Duration::from_millis(500);
 
 #[derive(Serialize)]
 struct ServeLine {
@@ -21,11 +26,11 @@ struct ServeLine {
 
 /// Runs until a signal, and then ends in order: workers are told, the socket file goes.
 pub(super) async fn run(args: &ServeArgs, signals: &mut Signals) -> Result<ExitCode, Failure> {
-    if let Some(Address::Tcp { host, .. }) = &args.listen
+    if let Some(address @ Address::Tcp { host, .. }) = &args.listen
         && !is_loopback(host)
     {
         return Err(Failure::usage(
-            &format!("tcp:{host}:… would send source code in clear text over the network"),
+            &format!("{address} would send source code in clear text over the network"),
             "listen on unix:PATH or tcp:127.0.0.1:PORT",
         ));
     }
@@ -42,7 +47,7 @@ pub(super) async fn run(args: &ServeArgs, signals: &mut Signals) -> Result<ExitC
     }
     workspace.stop().await;
     announced?;
-    eprintln!("nova: interrupted");
+    let _ = tokio::time::timeout(TELL_EVERY, tell("nova: interrupted\n".to_owned())).await;
     // Without a second line of JSON: the address was the answer.
     Ok(Failure::interrupted().exit_code())
 }
@@ -53,20 +58,40 @@ fn announce(args: &ServeArgs, router: &Router) -> io::Result<()> {
         return print_json(io::stdout().lock(), &line);
     }
     let mut out = io::stdout().lock();
-    writeln!(out, "{} shards, listening at {}", router.layout().shards.len(), line.listen)?;
+    let shards = router.layout().shards.len();
+    writeln!(out, "{shards} shards, listening at {}", line.listen)?;
+    if args.listen.is_some() {
+        let all = if shards == 1 { "0".to_owned() } else { format!("0-{}", shards - 1) };
+        writeln!(out, "a worker for all of them:")?;
+        writeln!(out, "  nova-worker --connect {} --shard-id {all} --cache-dir DIR", line.listen)?;
+    }
     out.flush()
 }
 
-/// Tells on standard error how many shards are ready, each time that changes.
+/// Tells on standard error how many shards are ready, once a second while that changes, and of each that has failed.
 async fn tell_ready(router: &Router) {
     let mut changes = router.changes();
-    let mut ready = 0;
+    let total = router.layout().shards.len();
+    let (mut told, mut failures) = (0, BTreeSet::new());
     loop {
-        let now =
-            router.status().iter().filter(|shard| matches!(shard.state, ShardState::Ready { .. })).count();
-        if now != ready {
-            ready = now;
-            eprintln!("nova: {ready} of {} shards ready", router.layout().shards.len());
+        let mut text = String::new();
+        let mut ready = 0;
+        for (number, shard) in router.status().into_iter().enumerate() {
+            match shard.state {
+                ShardState::Ready { .. } => ready += 1,
+                ShardState::Failed { reason } if failures.insert(number) => {
+                    text.push_str(&format!("nova: shard {number} has failed: {reason}\n"));
+                }
+                _ => {}
+            }
+        }
+        if ready != told {
+            told = ready;
+            text.push_str(&format!("nova: {ready} of {total} shards ready\n"));
+        }
+        if !text.is_empty() {
+            tell(text).await;
+            tokio::time::sleep(TELL_EVERY).await;
         }
         if changes.changed().await.is_err() {
             return;

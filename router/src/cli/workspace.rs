@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use nova_transport_tokio::Address;
 
 use super::args::WorkspaceArgs;
-use super::output::Failure;
+use super::output::{Failure, tell};
 use super::progress;
 use crate::cluster::{Router, RouterConfig, ShardState};
 use crate::layout::{Layout, LayoutError, LayoutOptions};
@@ -26,11 +26,7 @@ impl Workspace {
     pub(super) async fn start(args: &WorkspaceArgs, listen: Option<&Address>) -> Result<Self, Failure> {
         let layout = discover(args).await?;
         if layout.shards.is_empty() {
-            let roots = layout.roots.iter().map(|root| root.display().to_string()).collect::<Vec<_>>();
-            return Err(Failure::nothing_indexed(
-                &format!("no Java file could be read below {}", roots.join(", ")),
-                "give the directory of your Java code with --root DIR",
-            ));
+            return Err(nothing_found(&layout));
         }
         let local = listen.is_none() || args.workers.is_some();
         let (private, address) = match listen {
@@ -70,7 +66,25 @@ impl Workspace {
                     "run again with NOVA_LOG=debug to see what the workers say",
                 ));
             }
-            eprintln!("nova: some shards could not be indexed: {reason}");
+            tell(format!("nova: some shards could not be indexed: {reason}\n")).await;
+        }
+        Ok(workspace)
+    }
+
+    /// Like [`settled`](Self::settled), for commands that do not name what was skipped: they say that there is something.
+    pub(super) async fn indexed(args: &WorkspaceArgs) -> Result<Self, Failure> {
+        let workspace = Self::settled(args).await?;
+        let skipped = workspace.router.skipped();
+        if workspace.router.layout().file_count() == skipped_reading(&workspace.router) {
+            let first = skipped.first().map(|file| format!("; {}: {}", file.path, file.reason));
+            workspace.stop().await;
+            return Err(Failure::nothing_indexed(
+                &format!("none of {} Java files could be read{}", skipped.len(), first.unwrap_or_default()),
+                "`nova index` names each file and what is wrong with it",
+            ));
+        }
+        if !skipped.is_empty() {
+            tell(format!("nova: {} files were skipped; `nova index` names them\n", skipped.len())).await;
         }
         Ok(workspace)
     }
@@ -83,6 +97,30 @@ impl Workspace {
             Some(workers) => workers.stop(self.router).await,
             None => self.router.shutdown().await,
         }
+    }
+}
+
+/// How many files of the layout could not be read when their turn came.
+pub(super) fn skipped_reading(router: &Router) -> usize {
+    router.skipped().len().saturating_sub(router.layout().skipped.len())
+}
+
+/// Why there is no shard at all.
+fn nothing_found(layout: &Layout) -> Failure {
+    let roots = layout.roots.iter().map(|root| root.display().to_string()).collect::<Vec<_>>().join(", ");
+    match (layout.skipped.first(), layout.left_out.first()) {
+        (Some(file), _) => Failure::nothing_indexed(
+            &format!("no Java file below {roots} could be read; {}: {}", file.path, file.reason),
+            "mend the files, or see nova index --help for the limits",
+        ),
+        (None, Some(left)) => Failure::nothing_indexed(
+            &format!("no Java file below {roots} is part of the workspace; {}: {}", left.path, left.reason),
+            "give the directory that is left out with --root DIR",
+        ),
+        (None, None) => Failure::nothing_indexed(
+            &format!("there is no Java file below {roots}"),
+            "give the directory of your Java code with --root DIR",
+        ),
     }
 }
 

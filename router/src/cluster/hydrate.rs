@@ -61,6 +61,7 @@ pub(super) async fn hydrate(
     let shard = &shared.layout.shards[number as usize];
     let rev = shared.next_revision();
     let sync = rev;
+    shared.table.forget_skipped(number);
     let request = SyncShard {
         shard: number,
         key: shard.key.0,
@@ -153,38 +154,37 @@ struct Job<'a> {
 }
 
 impl Job<'_> {
-    /// Reads a batch of files and sends it; returns its bytes of text.
+    /// Reads a batch of files and sends it, in several parts if the files have grown since the walk; returns the bytes of
+    /// text.
     async fn load(&self, batch: Vec<u32>) -> Result<u64, HydrateError> {
         let sizes: u64 = batch.iter().map(|&index| self.shard.files[index as usize].size).sum();
         let permits = u32::try_from(sizes / 1024 + 1).unwrap_or(u32::MAX).min(IN_FLIGHT_BYTES / 1024);
         // The semaphore is never closed.
         let _in_flight = self.shared.in_flight.acquire_many(permits).await;
-        let count = u32::try_from(batch.len()).unwrap_or(u32::MAX);
-        let read = self.read(batch).await?;
-        let skipped = read.skipped.into_iter().map(|(path, reason)| Skipped {
-            root: self.shard.root,
-            path: path.into_string(),
-            reason,
-        });
-        self.shared.table.skip(skipped);
-        let body = wait(
-            self.handle,
-            Call { reply_max: LoadFiles::REPLY_MAX, ..Call::new(LoadFiles::NUMBER, read.body) },
-        );
-        let body = body.await?;
-        reply::<LoadFiles<'_>>(&body)?;
-        self.shared.table.arrived(self.worker, self.number, count, read.bytes);
-        Ok(read.bytes)
+        let mut bytes = 0;
+        let mut rest = batch;
+        while !rest.is_empty() {
+            let read = self.read(&rest).await?;
+            let root = self.shard.root;
+            let skipped = read.skipped.into_iter().map(|(path, reason)| Skipped { root, path, reason });
+            self.shared.table.skip(self.number, skipped);
+            let call = Call { reply_max: LoadFiles::REPLY_MAX, ..Call::new(LoadFiles::NUMBER, read.body) };
+            let body = wait(self.handle, call).await?;
+            reply::<LoadFiles<'_>>(&body)?;
+            let count = u32::try_from(read.files).unwrap_or(u32::MAX);
+            self.shared.table.arrived(self.worker, self.number, count, read.bytes);
+            bytes += read.bytes;
+            rest.drain(..read.files);
+        }
+        Ok(bytes)
     }
 
-    async fn read(&self, batch: Vec<u32>) -> Result<ReadBatch, HydrateError> {
-        let files: Vec<(u32, Box<str>, PathBuf)> = batch
-            .into_iter()
-            .map(|index| {
-                let file = &self.shard.files[index as usize];
-                (index, file.path.clone(), self.shared.layout.absolute_path(self.shard, file))
-            })
-            .collect();
+    async fn read(&self, batch: &[u32]) -> Result<ReadBatch, HydrateError> {
+        let file = |&index: &u32| {
+            let file = &self.shard.files[index as usize];
+            (index, file.path.clone(), self.shared.layout.absolute_path(self.shard, file))
+        };
+        let files = batch.iter().map(file).collect();
         let (number, sync, rev) = (self.number, self.sync, self.rev);
         let max = self.shared.config.max_file_bytes;
         tokio::task::spawn_blocking(move || read_batch(number, sync, rev, files, max))
@@ -196,30 +196,38 @@ impl Job<'_> {
 /// A batch as it goes out, and what could not go.
 struct ReadBatch {
     body: bytes::Bytes,
+    /// How many of the files are in it, skipped ones included.
+    files: usize,
     bytes: u64,
-    skipped: Vec<(Box<str>, SkipReason)>,
+    skipped: Vec<(String, SkipReason)>,
 }
 
+/// Reads files until a batch is full: the walk's sizes are not to be relied on.
 fn read_batch(shard: u32, sync: u64, rev: u64, files: Vec<(u32, Box<str>, PathBuf)>, max: u64) -> ReadBatch {
     let mut skipped = Vec::new();
     let mut texts = Vec::new();
+    let mut bytes = 0;
     for (entry, path, absolute) in files {
-        match read_source(&absolute, max) {
-            Ok(text) => texts.push((entry, Some(text))),
+        let text = match read_source(&absolute, max) {
+            Ok(text) => Some(text),
             Err(reason) => {
-                skipped.push((path, reason));
-                texts.push((entry, None));
+                skipped.push((path.into_string(), reason));
+                None
             }
+        };
+        bytes += text.as_ref().map_or(0, |text| text.len() as u64);
+        texts.push((entry, text));
+        if bytes >= BATCH_BYTES {
+            break;
         }
     }
-    let bytes = texts.iter().flat_map(|(_, text)| text).map(|text| text.len() as u64).sum();
     let loaded = texts.iter().map(|(entry, text)| LoadedFile {
         entry: *entry,
         rev,
         content: text.as_deref().map_or(Content::Skipped, Content::Text),
     });
     let body = encode(&LoadFiles { shard, sync, files: FileBatch(loaded.collect()) });
-    ReadBatch { body, bytes, skipped }
+    ReadBatch { body, files: texts.len(), bytes, skipped }
 }
 
 /// Makes a request and waits for its answer.

@@ -58,6 +58,8 @@ pub struct Router {
 #[derive(Debug)]
 struct Tasks {
     accept: Mutex<Option<JoinHandle<()>>>,
+    /// What the accept loop and the sessions see: dropping the last router ends them in order.
+    stop: watch::Sender<bool>,
 }
 
 impl Tasks {
@@ -68,9 +70,7 @@ impl Tasks {
 
 impl Drop for Tasks {
     fn drop(&mut self) {
-        if let Some(accept) = self.take() {
-            accept.abort();
-        }
+        self.stop.send_replace(true);
     }
 }
 
@@ -126,7 +126,7 @@ impl Router {
             drop(listener);
             while sessions.join_next().await.is_some() {}
         });
-        let tasks = Arc::new(Tasks { accept: Mutex::new(Some(accept)) });
+        let tasks = Arc::new(Tasks { accept: Mutex::new(Some(accept)), stop: shared.stop.clone() });
         Ok(Self { shared, tasks })
     }
 

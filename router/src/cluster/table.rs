@@ -1,5 +1,6 @@
 //! Which worker holds which shard, and how far each shard is.
 
+use std::collections::BTreeMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use nova_proto_core::messages::ShardCounters;
@@ -53,7 +54,8 @@ pub struct ShardStatus {
 #[derive(Debug)]
 pub(super) struct Table {
     slots: Mutex<Vec<Slot>>,
-    skipped: Mutex<Vec<Skipped>>,
+    /// What could not be read of each shard, in its last sync.
+    skipped: Mutex<BTreeMap<u32, Vec<Skipped>>>,
     changes: watch::Sender<u64>,
 }
 
@@ -188,12 +190,17 @@ impl Table {
         });
     }
 
-    pub(super) fn skip(&self, skipped: impl IntoIterator<Item = Skipped>) {
-        self.skipped.lock().unwrap_or_else(PoisonError::into_inner).extend(skipped);
+    pub(super) fn skip(&self, shard: u32, skipped: impl IntoIterator<Item = Skipped>) {
+        self.skipped.lock().unwrap_or_else(PoisonError::into_inner).entry(shard).or_default().extend(skipped);
+    }
+
+    /// A new sync begins: what could not be read before may be there now.
+    pub(super) fn forget_skipped(&self, shard: u32) {
+        self.skipped.lock().unwrap_or_else(PoisonError::into_inner).remove(&shard);
     }
 
     pub(super) fn skipped(&self) -> Vec<Skipped> {
-        self.skipped.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        self.skipped.lock().unwrap_or_else(PoisonError::into_inner).values().flatten().cloned().collect()
     }
 
     pub(super) fn status(&self) -> Vec<ShardStatus> {
