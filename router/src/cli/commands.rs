@@ -135,12 +135,7 @@ fn shown_hits(args: &WorkspaceArgs, layout: &Layout, answer: &SearchAnswer) -> i
         writeln!(
             out,
             "{:<11} {:name$}  {:container$}  {}:{}:{}",
-            symbol.kind,
-            symbol.name,
-            symbol.container,
-            path.display(),
-            symbol.line,
-            symbol.column
+            symbol.kind, symbol.name, symbol.container, path, symbol.line, symbol.column
         )?;
     }
     Ok(out)
@@ -283,7 +278,7 @@ fn shown_summary(line: &IndexLine) -> io::Result<Vec<u8>> {
 }
 
 fn shown_path(layout: &Layout, skipped: &Skipped) -> String {
-    layout.roots[skipped.root].join(&skipped.path).display().to_string()
+    printable(&layout.roots[skipped.root].join(&skipped.path))
 }
 
 // ---- symbols ---------------------------------------------------------------------------------------------
@@ -335,7 +330,7 @@ async fn print_symbols(args: &SymbolsArgs, router: &Router) -> Result<u64, Failu
                 out.push(b'\n');
             } else {
                 let path = shown.path(root, &path);
-                writeln!(out, "{}:{line}:{column}\t{kind}\t{name}\t{container}", path.display())?;
+                writeln!(out, "{path}:{line}:{column}\t{kind}\t{name}\t{container}")?;
             }
         }
         if out.len() >= 64 * 1024 {
@@ -362,8 +357,14 @@ impl ShownRoots {
         Self { roots: layout.roots.iter().map(shown).collect() }
     }
 
-    fn path(&self, root: usize, path: &str) -> PathBuf {
+    fn path(&self, root: usize, path: &str) -> String {
         let shown = &self.roots[root];
-        if shown == Path::new(".") { PathBuf::from(path) } else { shown.join(path) }
+        printable(&if shown == Path::new(".") { PathBuf::from(path) } else { shown.join(path) })
     }
+}
+
+/// A path as people can read it: what would move the cursor, or begin another line, is escaped.
+fn printable(path: &Path) -> String {
+    let shown = path.display().to_string();
+    if shown.chars().any(char::is_control) { shown.escape_debug().to_string() } else { shown }
 }
