@@ -247,3 +247,28 @@ async fn wait(handle: &Handle, call: Call) -> Result<Body, HydrateError> {
         _ => HydrateError::ConnectionLost,
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn files_that_have_grown_go_in_several_parts() {
+        let directory = tempfile::tempdir().expect("a directory");
+        let file = |entry: u32| {
+            let path = directory.path().join(format!("{entry}.java"));
+            std::fs::write(&path, " ".repeat(700_000)).expect("written");
+            (entry, Box::from(format!("{entry}.java")), path)
+        };
+        let mut files: Vec<(u32, Box<str>, PathBuf)> = (0..5).map(file).collect();
+        files.insert(1, (9, Box::from("gone.java"), directory.path().join("gone.java")));
+        let mut parts = Vec::new();
+        while !files.is_empty() {
+            let read = read_batch(0, 1, 1, files.clone(), 1 << 20);
+            assert!(read.body.len() < 2 * 1024 * 1024, "{}", read.body.len());
+            parts.push((read.files, read.bytes, read.skipped.len()));
+            files.drain(..read.files);
+        }
+        assert_eq!(parts, [(3, 1_400_000, 1), (2, 1_400_000, 0), (1, 700_000, 0)]);
+    }
+}
