@@ -136,7 +136,8 @@ impl Calls {
                 <= peer.work_budget
     }
 
-    fn large_head_fits(&self, peer: &Limits) -> bool {
+    /// Whether the large request whose turn it is may open now.
+    pub(crate) fn large_ready(&self, peer: &Limits) -> bool {
         let head = self.large.front().and_then(|key| self.calls.get(key));
         head.is_some_and(|call| self.fits(call.cost, peer))
     }
@@ -144,7 +145,7 @@ impl Calls {
     /// Whether a small request may open now. The last slot is left to a large one whose budget is free, or steady
     /// small traffic would keep it waiting for ever.
     pub(crate) fn small_ready(&self, peer: &Limits) -> bool {
-        let reserved = usize::from(self.large_head_fits(peer));
+        let reserved = usize::from(self.large_ready(peer));
         !self.small.is_empty() && self.open().saturating_add(reserved) < peer.max_concurrent as usize
     }
 
@@ -155,11 +156,7 @@ impl Calls {
 
     /// The next large request to open.
     pub(crate) fn next_large(&mut self, peer: &Limits) -> Option<CallKey> {
-        if self.large_head_fits(peer) { self.large.pop_front() } else { None }
-    }
-
-    pub(crate) fn large_ready(&self, peer: &Limits) -> bool {
-        self.large_head_fits(peer)
+        if self.large_ready(peer) { self.large.pop_front() } else { None }
     }
 
     /// The first frame is about to be encoded.

@@ -25,6 +25,8 @@ use crate::id::RequestId;
 pub(crate) struct Served {
     pub(crate) method: u16,
     pub(crate) reply_max: u32,
+    /// What it costs of our work budget.
+    pub(crate) cost: u64,
     pub(crate) deadline: Option<Instant>,
     pub(crate) trace: Option<TraceContext>,
     pub(crate) compression: Compression,
@@ -50,7 +52,7 @@ pub(crate) enum Stage {
 /// All the peer's requests.
 #[derive(Debug, Default)]
 pub(crate) struct ServedRequests {
-    open: BTreeMap<RequestId, (Served, u64)>,
+    open: BTreeMap<RequestId, Served>,
     /// The highest id the peer has opened.
     highest: Option<RequestId>,
     cost: u64,
@@ -78,19 +80,19 @@ impl ServedRequests {
     }
 
     pub(crate) fn get_mut(&mut self, id: RequestId) -> Option<&mut Served> {
-        self.open.get_mut(&id).map(|(served, _)| served)
+        self.open.get_mut(&id)
     }
 
     /// Opens a request whose first frame has come.
-    pub(crate) fn insert(&mut self, id: RequestId, served: Served, cost: u64) {
+    pub(crate) fn insert(&mut self, id: RequestId, served: Served) {
         self.highest = Some(id);
-        self.cost = self.cost.saturating_add(cost);
-        self.open.insert(id, (served, cost));
+        self.cost = self.cost.saturating_add(served.cost);
+        self.open.insert(id, served);
     }
 
     /// The body is complete: the handler's turn, unless the core has answered already.
     pub(crate) fn start(&mut self, id: RequestId) -> Option<Request> {
-        let (served, _) = self.open.get_mut(&id)?;
+        let served = self.open.get_mut(&id)?;
         if !matches!(served.stage, Stage::Receiving) {
             return None;
         }
@@ -117,7 +119,7 @@ impl ServedRequests {
         result: Result<Body, ErrorReply>,
         max_small: usize,
     ) -> Answered {
-        let Some((served, _)) = self.open.get_mut(&id) else { return Answered::NotOwed };
+        let Some(served) = self.open.get_mut(&id) else { return Answered::NotOwed };
         if !matches!(served.stage, Stage::Running) {
             return Answered::NotOwed;
         }
@@ -146,7 +148,7 @@ impl ServedRequests {
 
     /// The answer is not wanted any more. Returns whether a running handler should hear of it.
     pub(crate) fn abandon(&mut self, id: RequestId, code: ErrorCode) -> bool {
-        let Some((served, _)) = self.open.get_mut(&id) else { return false };
+        let Some(served) = self.open.get_mut(&id) else { return false };
         match served.stage {
             Stage::Receiving => {
                 self.fail(id, unwanted(code));
@@ -164,7 +166,7 @@ impl ServedRequests {
 
     /// The core itself answers with an error.
     pub(crate) fn fail(&mut self, id: RequestId, error: ErrorReply) {
-        if let Some((served, _)) = self.open.get_mut(&id) {
+        if let Some(served) = self.open.get_mut(&id) {
             served.body.discard();
             served.stage = Stage::Failing(error);
             self.errors.push_back(id);
@@ -173,7 +175,7 @@ impl ServedRequests {
 
     /// The peer's `Cancel` ended the body.
     pub(crate) fn end_body(&mut self, id: RequestId) {
-        if let Some((served, _)) = self.open.get_mut(&id) {
+        if let Some(served) = self.open.get_mut(&id) {
             served.body_ended = true;
             self.close_if_done(id);
         }
@@ -186,7 +188,7 @@ impl ServedRequests {
     /// The next error to send; the request is answered with it.
     pub(crate) fn next_error(&mut self) -> Option<(RequestId, ErrorReply)> {
         while let Some(id) = self.errors.pop_front() {
-            let Some((served, _)) = self.open.get_mut(&id) else { continue };
+            let Some(served) = self.open.get_mut(&id) else { continue };
             if let Stage::Failing(error) = std::mem::replace(&mut served.stage, Stage::Answered) {
                 self.close_if_done(id);
                 return Some((id, error));
@@ -198,7 +200,7 @@ impl ServedRequests {
     /// The next small response to send; the request is answered with it.
     pub(crate) fn next_small(&mut self) -> Option<(RequestId, Body)> {
         while let Some(id) = self.small.pop_front() {
-            let Some((served, _)) = self.open.get_mut(&id) else { continue };
+            let Some(served) = self.open.get_mut(&id) else { continue };
             if let Stage::Answering { body, .. } = std::mem::replace(&mut served.stage, Stage::Answered) {
                 self.close_if_done(id);
                 return Some((id, body));
@@ -209,7 +211,7 @@ impl ServedRequests {
 
     /// All of a large response is sent.
     pub(crate) fn sent(&mut self, id: RequestId) {
-        if let Some((served, _)) = self.open.get_mut(&id) {
+        if let Some(served) = self.open.get_mut(&id) {
             served.stage = Stage::Answered;
             self.close_if_done(id);
         }
@@ -217,11 +219,11 @@ impl ServedRequests {
 
     /// Forgets a request that is answered and whose body has ended.
     pub(crate) fn close_if_done(&mut self, id: RequestId) {
-        if let Some((served, cost)) = self.open.get(&id)
+        if let Some(served) = self.open.get(&id)
             && served.body_ended
             && matches!(served.stage, Stage::Answered)
         {
-            self.cost = self.cost.saturating_sub(*cost);
+            self.cost = self.cost.saturating_sub(served.cost);
             self.open.remove(&id);
         }
     }

@@ -139,15 +139,14 @@ impl LocalWorkers {
     /// Starts them. One that ends is started again a few times; then its shards have failed.
     #[must_use]
     pub fn start(router: &Router, options: &LocalOptions) -> Self {
-        let cores = std::thread::available_parallelism().map_or(1, usize::from);
         let assignments = assign(router.layout(), options.workers.max(1));
-        let threads = (cores / assignments.len().max(1)).max(1);
+        let threads = (cores() / assignments.len().max(1)).max(1);
         let (stop, stopped) = watch::channel(false);
         let mut supervisors = JoinSet::new();
         for shards in assignments {
             let reason = "its supervisor ended".to_owned();
             let supervisor = Supervisor {
-                gone: FailAtEnd { router: router.clone(), shards, reason },
+                gone: GiveUpAtEnd { router: router.clone(), shards, reason },
                 options: options.clone(),
                 threads,
                 stopped: stopped.clone(),
@@ -194,22 +193,22 @@ fn assign(layout: &Layout, workers: usize) -> Vec<std::ops::Range<u32>> {
 }
 
 struct Supervisor {
-    gone: FailAtEnd,
+    gone: GiveUpAtEnd,
     options: LocalOptions,
     threads: usize,
     stopped: watch::Receiver<bool>,
 }
 
-/// Fails a supervisor's shards when it ends, however that comes.
-struct FailAtEnd {
+/// Gives a supervisor's shards up when it ends, however that comes.
+struct GiveUpAtEnd {
     router: Router,
     shards: std::ops::Range<u32>,
     reason: String,
 }
 
-impl Drop for FailAtEnd {
+impl Drop for GiveUpAtEnd {
     fn drop(&mut self) {
-        self.router.fail_shards(self.shards.clone(), &self.reason);
+        self.router.give_up(self.shards.clone(), &self.reason);
     }
 }
 
@@ -353,6 +352,12 @@ fn describe(status: io::Result<ExitStatus>) -> String {
         Ok(status) => status.to_string(),
         Err(error) => format!("waiting for it failed: {error}"),
     }
+}
+
+/// How many things this machine can do at once.
+#[must_use]
+pub fn cores() -> usize {
+    std::thread::available_parallelism().map_or(1, usize::from)
 }
 
 /// Where indexes are kept between runs, unless told otherwise: `$XDG_CACHE_HOME/nova`, or else `~/.cache/nova`.

@@ -11,7 +11,7 @@ use nova_proto_core::{
     Call, CallError, CloseCode, CloseReason, Config, Connection, ErrorCode, ErrorReply, Role,
 };
 use nova_transport_tokio::{Address, Admission, Application, Handle, Incoming, Listener, connect, drive};
-use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, DuplexStream};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::task::JoinHandle;
 
 const ECHO: u16 = 1;
@@ -176,7 +176,7 @@ async fn a_call_ends_at_its_deadline_on_both_sides() {
 }
 
 /// A worker that shakes hands and then neither reads nor writes, nor closes its end of the pipe.
-async fn silent_worker(mut stream: DuplexStream) -> DuplexStream {
+async fn silent_worker<T: AsyncRead + AsyncWrite + Unpin>(mut stream: T) -> T {
     let now = tokio::time::Instant::now().into_std();
     let mut worker = Connection::new(Config::new(Role::Worker), now).expect("a good configuration");
     let mut buffer = vec![0; 4096];
@@ -256,6 +256,31 @@ async fn a_reader_that_stops_is_given_up() {
     assert!(matches!(within(pending).await, Err(CallError::Closed { .. })));
     let waited = started.elapsed();
     assert!(waited >= Duration::from_secs(10) && waited <= Duration::from_secs(12), "{waited:?}");
+}
+
+/// A peer that takes nothing any more, and goes on talking, is not listened to for ever.
+#[tokio::test]
+async fn who_only_talks_is_left() {
+    use std::io::Write;
+    let (near, far) = std::os::unix::net::UnixStream::pair().expect("a pair");
+    for end in [&near, &far] {
+        end.set_nonblocking(true).expect("set");
+    }
+    let near = tokio::net::UnixStream::from_std(near).expect("registered");
+    let (router, end) = start(Role::Router, "", near, &Service::default());
+    let far = silent_worker(tokio::net::UnixStream::from_std(far).expect("registered")).await;
+    router.connected().await.expect("connected");
+    let mut far = far.into_std().expect("blocking again");
+    far.set_nonblocking(false).expect("set");
+    far.shutdown(std::net::Shutdown::Read).expect("shut");
+    let talking = std::thread::spawn(move || {
+        let ping = [2, 0, 0, 0, 0x20, 7];
+        while far.write_all(&ping).is_ok() {
+            std::thread::sleep(Duration::from_millis(5));
+        }
+    });
+    assert_eq!(within(end).await.expect("no panic"), CloseReason::Eof);
+    talking.join().expect("no panic");
 }
 
 #[tokio::test]

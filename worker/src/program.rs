@@ -66,8 +66,8 @@ fn parse_shards(text: &str) -> Result<ShardArg, String> {
     Ok(ShardArg { first, last })
 }
 
-/// Sends log lines to standard error: warnings and errors, or what `NOVA_LOG` asks for (`info`, `debug`, or directives like
-/// `nova_router=debug`).
+/// Sends log lines to standard error: warnings and errors, or what `NOVA_LOG` asks for (`info`, `debug`, or directives
+/// like `nova_router=debug`).
 pub fn init_logging() {
     let filter = EnvFilter::try_from_env("NOVA_LOG").unwrap_or_else(|_| EnvFilter::new("warn"));
     let stderr = std::io::stderr;

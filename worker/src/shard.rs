@@ -180,12 +180,6 @@ impl Shard {
         Ok(PageReply { wanted })
     }
 
-    /// The path of a manifest's entry, for logs.
-    #[must_use]
-    pub fn staged_path(&self, entry: u32) -> Option<Arc<str>> {
-        Some(Arc::clone(&self.staging.as_ref()?.entries.get(entry as usize)?.path))
-    }
-
     /// Takes files of the sync. They are published at once, as not yet current: an answer from what is there is better
     /// than none. A file that was changed since with a higher revision stays as it is.
     ///

@@ -75,7 +75,7 @@ where
         input: vec![0; READ_SIZE],
         output: Output::default(),
         all_sent: false,
-        write_broken: false,
+        write_broken: None,
         ending: None,
     };
     Ok((Handle::new(shared), driver))
@@ -95,8 +95,8 @@ pub struct Driver<R, W, S, F, A: Application> {
     output: Output,
     /// The connection had nothing more to send when it was last asked.
     all_sent: bool,
-    /// Nothing can be written any more; what the peer sent before it left can still be read.
-    write_broken: bool,
+    /// Set once nothing can be written any more: until when what the peer sent before it left may still be read.
+    write_broken: Option<Instant>,
     /// Set once the connection has ended: until when the last bytes may leave.
     ending: Option<Ending>,
 }
@@ -172,6 +172,9 @@ where
             let mut state = self.shared.lock();
             state.driver_awake();
             state.connection.handle_timeout(now);
+            if self.write_broken.is_some_and(|until| now >= until) {
+                state.connection.receive_eof();
+            }
             while let Some(event) = state.connection.poll_event() {
                 match event {
                     Event::Hello { app } => hello = Some(app),
@@ -199,7 +202,7 @@ where
     }
 
     fn write(&mut self, cx: &mut Context<'_>) -> bool {
-        if self.write_broken {
+        if self.write_broken.is_some() {
             self.output = Output::default();
             return false;
         }
@@ -230,10 +233,10 @@ where
         moved
     }
 
-    /// The peer takes no more. Its last words may be unread yet, so reading goes on until it ends, too.
+    /// The peer takes no more. Its last words may be unread yet, so reading goes on until it ends, too, or time is up.
     fn writing_broke(&mut self, error: Option<io::Error>) {
         tracing::debug!(?error, "nothing can be written any more");
-        self.write_broken = true;
+        self.write_broken = Some(self.shared.now() + LINGER);
         self.output = Output::default();
     }
 
@@ -265,7 +268,7 @@ where
     fn finish(&mut self, cx: &mut Context<'_>) -> Poll<CloseReason> {
         let now = self.shared.now();
         let Some(ending) = &mut self.ending else { return Poll::Pending };
-        if now >= ending.deadline || self.write_broken {
+        if now >= ending.deadline || self.write_broken.is_some() {
             return Poll::Ready(ending.reason.clone());
         }
         if !self.all_sent {
@@ -293,7 +296,10 @@ where
     fn arm_timer(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         let deadline = match &self.ending {
             Some(ending) => Some(ending.deadline),
-            None => self.shared.lock().connection.poll_timeout(),
+            None => {
+                let timeout = self.shared.lock().connection.poll_timeout();
+                timeout.into_iter().chain(self.write_broken).min()
+            }
         };
         let Some(deadline) = deadline else {
             self.timer = None;
@@ -400,7 +406,6 @@ fn on_event(state: &mut State, event: Event, woken: &mut Vec<Waker>) {
                 woken.extend(slot.waker.take());
             }
         }
-        Event::Draining { .. } => state.draining = true,
         Event::Closed(_) => {
             std::mem::take(&mut state.serving).into_values().for_each(|signal| signal.raise());
             woken.append(&mut state.watchers);

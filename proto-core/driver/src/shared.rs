@@ -28,8 +28,6 @@ pub(crate) struct State {
     pub(crate) serving: BTreeMap<RequestId, CancelSignal>,
     /// Set with the handshake's end.
     pub(crate) connected: Option<(Agreed, Bytes)>,
-    /// Whether the peer, or we, have begun to drain.
-    pub(crate) draining: bool,
     /// Woken when the handshake or the connection ends.
     pub(crate) watchers: Vec<Waker>,
     /// The driver, while it sleeps.
@@ -51,7 +49,6 @@ impl Shared {
             calls: HashMap::new(),
             serving: BTreeMap::new(),
             connected: None,
-            draining: false,
             watchers: Vec::new(),
             driver: None,
             touched: false,
@@ -102,7 +99,6 @@ impl Shared {
     pub(crate) fn drain(&self, within: Duration) {
         let now = self.now();
         self.command(|state| {
-            state.draining = true;
             if state.connection.drain(within, now).is_err() && !state.connection.is_closed() {
                 // Nothing was agreed yet, so nothing is open.
                 state.connection.close(nova_proto_core::CloseCode::NORMAL, "");

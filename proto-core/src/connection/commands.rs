@@ -18,7 +18,8 @@ impl Connection {
     /// Router: lets the worker in; `app` is the application part of the `Welcome`, at most 512 bytes.
     ///
     /// # Errors
-    /// [`SendError::WrongState`] unless an [`Event::Hello`](crate::Event::Hello) waits for its answer; [`SendError::TooLarge`].
+    /// [`SendError::WrongState`] unless an [`Event::Hello`](crate::Event::Hello) waits for its answer;
+    /// [`SendError::TooLarge`].
     pub fn accept(&mut self, app: Bytes) -> Result<(), SendError> {
         too_large("application part", app.len() as u64, MAX_WELCOME_APP as u64)?;
         let Phase::Deciding { agreed, .. } = &self.phase else { return Err(self.wrong_state()) };
@@ -39,8 +40,8 @@ impl Connection {
         Ok(())
     }
 
-    /// Makes a call. It is sent when its turn comes; its end is an [`Event::Answer`](crate::Event::Answer) with the returned key, unless it
-    /// is [cancelled](Self::cancel) first.
+    /// Makes a call. It is sent when its turn comes; its end is an [`Event::Answer`](crate::Event::Answer) with the
+    /// returned key, unless it is [cancelled](Self::cancel) first.
     ///
     /// # Errors
     /// See [`SendError`]; nothing is sent then.

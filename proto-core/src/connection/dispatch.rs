@@ -56,10 +56,12 @@ impl Connection {
         check_part(id, in_frame, request.body_len)?;
         let deadline = (request.deadline_ms > 0)
             .then(|| later(self.now, Duration::from_millis(u64::from(request.deadline_ms))));
+        let cost = cost(u64::from(request.body_len), request.raw_len, request.reply_max);
         let served = Served {
             method: request.method,
             // More than it takes of any body cannot be meant.
             reply_max: request.reply_max.min(self.peer_max_body()),
+            cost,
             deadline,
             trace: request.ext.get(TRACE_CONTEXT).and_then(|bytes| TraceContext::from_bytes(bytes)),
             compression,
@@ -70,7 +72,6 @@ impl Connection {
             stage: Stage::Receiving,
         };
         let limits = self.config.limits;
-        let cost = cost(u64::from(request.body_len), request.raw_len, request.reply_max);
         if self.served.len() >= limits.max_concurrent as usize {
             return Err(PeerError::TooManyRequests { limit: limits.max_concurrent });
         }
@@ -78,7 +79,7 @@ impl Connection {
             return Err(PeerError::WorkBudget { limit: limits.work_budget });
         }
         self.stats.requests_received = self.stats.requests_received.saturating_add(1);
-        self.served.insert(id, served, cost);
+        self.served.insert(id, served);
         if self.drain.ours.is_some() {
             let error = ErrorReply {
                 retry: Retry::Elsewhere,

@@ -42,7 +42,7 @@ struct ResultFields<'a> {
     name: &'a str,
     kind: &'a str,
     container: &'a str,
-    root: String,
+    root: &'a str,
     path: &'a str,
     line: u32,
     column: u32,
@@ -98,12 +98,12 @@ fn shown_answer(args: &SearchArgs, router: &Router, answer: &SearchAnswer) -> io
         return shown_hits(&args.workspace, layout, answer);
     }
     let shards = answer.shards;
-    let result = |hit: &'_ SearchHit| -> String { layout.roots[hit.root].display().to_string() };
+    let roots = root_names(layout);
     let results = answer.hits.iter().map(|hit| ResultFields {
         name: &hit.symbol.name,
         kind: hit.symbol.kind.as_str(),
         container: &hit.symbol.container,
-        root: result(hit),
+        root: &roots[hit.root],
         path: &hit.symbol.path,
         line: hit.symbol.line,
         column: hit.symbol.column,
@@ -206,6 +206,7 @@ async fn index(args: &IndexArgs) -> Result<ExitCode, Failure> {
 
 fn summary(router: &Router, start: Instant) -> IndexLine {
     let layout = router.layout();
+    let roots = root_names(layout);
     let shards: Vec<IndexedShard> = layout
         .shards
         .iter()
@@ -221,7 +222,7 @@ fn summary(router: &Router, start: Instant) -> IndexLine {
             };
             IndexedShard {
                 key: status.key.to_string(),
-                root: layout.roots[shard.root].display().to_string(),
+                root: roots[shard.root].clone(),
                 source_root: shard.source_root.clone(),
                 part: shard.part,
                 parts: shard.parts,
@@ -234,7 +235,7 @@ fn summary(router: &Router, start: Instant) -> IndexLine {
         })
         .collect();
     let skipped = router.skipped().into_iter().map(|skipped| SkippedFields {
-        root: layout.roots[skipped.root].display().to_string(),
+        root: roots[skipped.root].clone(),
         path: skipped.path,
         reason: skipped.reason.code(),
         detail: skipped.reason.to_string(),
@@ -305,7 +306,7 @@ async fn symbols(args: &SymbolsArgs) -> Result<ExitCode, Failure> {
 async fn print_symbols(args: &SymbolsArgs, router: &Router) -> Result<u64, Failure> {
     let layout = router.layout();
     let shown = ShownRoots::new(&args.workspace, layout);
-    let roots: Vec<String> = layout.roots.iter().map(|root| root.display().to_string()).collect();
+    let roots = root_names(layout);
     let mut count = 0;
     let mut listed = router.list();
     // Written a piece at a time: standard output is not locked while the next piece is waited for.
@@ -314,6 +315,7 @@ async fn print_symbols(args: &SymbolsArgs, router: &Router) -> Result<u64, Failu
         listed.next().await.map_err(|error| Failure::internal(&error.to_string()))?
     {
         count += symbols.len() as u64;
+        let shown_path = shown.path(root, &path);
         for ListedSymbol { name, kind, container, line, column } in &symbols {
             if args.json_lines {
                 let (line, column) = (*line, *column);
@@ -329,8 +331,7 @@ async fn print_symbols(args: &SymbolsArgs, router: &Router) -> Result<u64, Failu
                 serde_json::to_writer(&mut out, &fields).map_err(io::Error::from)?;
                 out.push(b'\n');
             } else {
-                let path = shown.path(root, &path);
-                writeln!(out, "{path}:{line}:{column}\t{kind}\t{name}\t{container}")?;
+                writeln!(out, "{shown_path}:{line}:{column}\t{kind}\t{name}\t{container}")?;
             }
         }
         if out.len() >= 64 * 1024 {
@@ -342,6 +343,11 @@ async fn print_symbols(args: &SymbolsArgs, router: &Router) -> Result<u64, Failu
 }
 
 // ---- paths -----------------------------------------------------------------------------------------------
+
+/// The canonical roots, by their numbers.
+fn root_names(layout: &Layout) -> Vec<String> {
+    layout.roots.iter().map(|root| root.display().to_string()).collect()
+}
 
 /// Roots as people gave them, so that what is printed can be opened from where they are.
 struct ShownRoots {

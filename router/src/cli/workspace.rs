@@ -11,7 +11,7 @@ use super::output::{Failure, tell};
 use super::progress;
 use crate::cluster::{Router, RouterConfig, ShardState};
 use crate::layout::{Layout, LayoutError, LayoutOptions};
-use crate::local::{LocalOptions, LocalWorkers, PrivateDir, WorkerCommand, default_cache_dir};
+use crate::local::{LocalOptions, LocalWorkers, PrivateDir, WorkerCommand, cores, default_cache_dir};
 
 /// A router at work, with its local workers.
 pub(super) struct Workspace {
@@ -167,8 +167,7 @@ fn local_options(args: &WorkspaceArgs) -> Result<LocalOptions, Failure> {
         // Neither XDG_CACHE_HOME nor HOME: a system account. What is kept there does not outlive the machine.
         std::env::temp_dir().join("nova-cache")
     });
-    let cores = std::thread::available_parallelism().map_or(1, usize::from);
-    let workers = args.workers.map_or_else(|| cores.min(8), usize::from);
+    let workers = args.workers.map_or_else(|| cores().min(8), usize::from);
     Ok(LocalOptions { workers, command, cache_dir: absolute(cache_dir) })
 }
 

@@ -166,7 +166,10 @@ impl Job<'_> {
         while !rest.is_empty() {
             let read = self.read(&rest).await?;
             let root = self.shard.root;
-            let skipped = read.skipped.into_iter().map(|(path, reason)| Skipped { root, path, reason });
+            let skipped = read.skipped.into_iter().map(|(entry, reason)| {
+                let path = self.shard.files[entry as usize].path.to_string();
+                Skipped { root, path, reason }
+            });
             self.shared.table.skip(self.number, skipped);
             let call = Call { reply_max: LoadFiles::REPLY_MAX, ..Call::new(LoadFiles::NUMBER, read.body) };
             let body = wait(self.handle, call).await?;
@@ -182,7 +185,7 @@ impl Job<'_> {
     async fn read(&self, batch: &[u32]) -> Result<ReadBatch, HydrateError> {
         let file = |&index: &u32| {
             let file = &self.shard.files[index as usize];
-            (index, file.path.clone(), self.shared.layout.absolute_path(self.shard, file))
+            (index, self.shared.layout.absolute_path(self.shard, file))
         };
         let files = batch.iter().map(file).collect();
         let (number, sync, rev) = (self.number, self.sync, self.rev);
@@ -199,19 +202,20 @@ struct ReadBatch {
     /// How many of the files are in it, skipped ones included.
     files: usize,
     bytes: u64,
-    skipped: Vec<(String, SkipReason)>,
+    /// Entries of the manifest.
+    skipped: Vec<(u32, SkipReason)>,
 }
 
 /// Reads files until a batch is full: the walk's sizes are not to be relied on.
-fn read_batch(shard: u32, sync: u64, rev: u64, files: Vec<(u32, Box<str>, PathBuf)>, max: u64) -> ReadBatch {
+fn read_batch(shard: u32, sync: u64, rev: u64, files: Vec<(u32, PathBuf)>, max: u64) -> ReadBatch {
     let mut skipped = Vec::new();
     let mut texts = Vec::new();
     let mut bytes = 0;
-    for (entry, path, absolute) in files {
-        let text = match read_source(&absolute, max) {
+    for (entry, path) in files {
+        let text = match read_source(&path, max) {
             Ok(text) => Some(text),
             Err(reason) => {
-                skipped.push((path.into_string(), reason));
+                skipped.push((entry, reason));
                 None
             }
         };
@@ -258,10 +262,10 @@ mod tests {
         let file = |entry: u32| {
             let path = directory.path().join(format!("{entry}.java"));
             std::fs::write(&path, " ".repeat(700_000)).expect("written");
-            (entry, Box::from(format!("{entry}.java")), path)
+            (entry, path)
         };
-        let mut files: Vec<(u32, Box<str>, PathBuf)> = (0..5).map(file).collect();
-        files.insert(1, (9, Box::from("gone.java"), directory.path().join("gone.java")));
+        let mut files: Vec<(u32, PathBuf)> = (0..5).map(file).collect();
+        files.insert(1, (9, directory.path().join("gone.java")));
         let mut parts = Vec::new();
         while !files.is_empty() {
             let read = read_batch(0, 1, 1, files.clone(), 1 << 20);

@@ -180,9 +180,9 @@ impl Router {
         self.shared.table.waiting(shards)
     }
 
-    /// Gives up on shards: their workers will not come back.
-    pub fn fail_shards(&self, shards: impl IntoIterator<Item = u32>, reason: &str) {
-        self.shared.table.fail(shards, reason);
+    /// Gives up on shards: nobody will bring workers for them any more, so they need not be waited for.
+    pub fn give_up(&self, shards: impl IntoIterator<Item = u32>, reason: &str) {
+        self.shared.table.give_up(shards, reason);
     }
 
     /// The best matches in the whole workspace.

@@ -68,6 +68,21 @@ struct Slot {
     /// That worker's connection, once it is open.
     handle: Option<Handle>,
     state: ShardState,
+    /// Why nobody will bring a worker for it any more, if so. One that comes all the same is welcome.
+    given_up: Option<String>,
+}
+
+impl Slot {
+    fn without_worker(&mut self, reason: &str) {
+        self.worker = None;
+        self.handle = None;
+        self.state = match (&self.state, &self.given_up) {
+            (ShardState::Failed { reason }, _) | (_, Some(reason)) => {
+                ShardState::Failed { reason: reason.clone() }
+            }
+            _ => ShardState::Waiting { reason: reason.to_owned() },
+        };
+    }
 }
 
 /// A shard that can be asked.
@@ -86,6 +101,7 @@ impl Table {
             worker: None,
             handle: None,
             state: ShardState::Waiting { reason: "no worker has connected yet".to_owned() },
+            given_up: None,
         };
         Self {
             slots: Mutex::new(layout.shards.iter().map(slot).collect()),
@@ -149,11 +165,7 @@ impl Table {
     pub(super) fn release(&self, worker: u64, reason: &str) {
         self.change(|slots| {
             for slot in slots.iter_mut().filter(|slot| slot.worker == Some(worker)) {
-                slot.worker = None;
-                slot.handle = None;
-                if !matches!(slot.state, ShardState::Failed { .. }) {
-                    slot.state = ShardState::Waiting { reason: reason.to_owned() };
-                }
+                slot.without_worker(reason);
             }
         });
     }
@@ -178,12 +190,13 @@ impl Table {
         });
     }
 
-    pub(super) fn fail(&self, shards: impl IntoIterator<Item = u32>, reason: &str) {
+    /// Nobody will bring a worker for these shards any more. One that is ready fails when its worker is gone.
+    pub(super) fn give_up(&self, shards: impl IntoIterator<Item = u32>, reason: &str) {
         self.change(|slots| {
             for shard in shards {
-                if let Some(slot) = slots.get_mut(shard as usize)
-                    && !matches!(slot.state, ShardState::Ready { .. })
-                {
+                let Some(slot) = slots.get_mut(shard as usize) else { continue };
+                slot.given_up = Some(reason.to_owned());
+                if !matches!(slot.state, ShardState::Ready { .. }) {
                     slot.state = ShardState::Failed { reason: reason.to_owned() };
                 }
             }
@@ -229,5 +242,41 @@ impl Table {
             Some(Reachable { shard, worker: slot.worker?, handle: slot.handle.clone()? })
         };
         (0..).zip(self.slots().iter()).filter_map(reachable).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::PathBuf;
+
+    use super::*;
+    use crate::layout::Shard;
+
+    #[test]
+    fn a_shard_that_is_given_up_fails_when_its_worker_is_gone() {
+        let shard = Shard {
+            key: ShardKey([0; 16]),
+            root: 0,
+            source_root: String::new(),
+            part: 0,
+            parts: 1,
+            files: Vec::new(),
+        };
+        let table = Table::new(&Layout {
+            roots: vec![PathBuf::from("/r")],
+            shards: vec![shard],
+            skipped: Vec::new(),
+            left_out: Vec::new(),
+        });
+        let ready = ShardState::Ready { counters: ShardCounters::default(), bytes: 0 };
+        table.claim(1, &[0]).expect("it is free");
+        table.set(1, 0, ready.clone());
+        // The supervisor may notice the process's end before the session notices the connection's.
+        table.give_up([0], "it died too often");
+        assert_eq!(table.status()[0].state, ready);
+        table.release(1, "its worker is gone");
+        assert_eq!(table.status()[0].state, ShardState::Failed { reason: "it died too often".to_owned() });
+        assert!(table.is_settled());
+        table.claim(2, &[0]).expect("a worker started by hand is welcome");
     }
 }
