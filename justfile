@@ -16,3 +16,11 @@ bench-search *ARGS:
 # How fast declarations are read, on the JDK's sources.
 bench-extract ROOT='target/corpus/openjdk-17':
     cargo run --release -p nova-worker --example symbols -- {{ROOT}} --bench
+
+# So many seconds of fuzzing for each target of the protocol's core, or for those named; needs cargo-fuzz and a nightly.
+fuzz SECONDS='60' *TARGETS:
+    proto-core/fuzz/run {{SECONDS}} {{TARGETS}}
+
+# The committed corpus anew, from the tests' seeds and from what was found since.
+fuzz-minimise *TARGETS:
+    proto-core/fuzz/minimise {{TARGETS}}

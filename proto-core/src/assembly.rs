@@ -24,18 +24,13 @@ impl Assembly {
         self.left() == 0
     }
 
-    /// Adds what came. The buffer doubles, but never past what was declared, and never ahead of what has come by
-    /// more than a factor of two.
+    /// Adds what came.
     pub(crate) fn extend(&mut self, part: &[u8]) {
         let len = u32::try_from(part.len()).unwrap_or(u32::MAX);
         self.arrived = self.arrived.saturating_add(len).min(self.declared);
-        let Some(kept) = &mut self.kept else { return };
-        let needed = kept.len().saturating_add(part.len());
-        if needed > kept.capacity() {
-            let doubled = kept.capacity().saturating_mul(2).min(self.declared as usize).max(needed);
-            kept.reserve_exact(doubled.saturating_sub(kept.len()));
+        if let Some(kept) = &mut self.kept {
+            append(kept, part, self.declared as usize);
         }
-        kept.extend_from_slice(part);
     }
 
     /// From here on bytes are only counted.
@@ -47,4 +42,18 @@ impl Assembly {
     pub(crate) fn take(&mut self) -> Option<Bytes> {
         self.kept.take().map(Bytes::from)
     }
+}
+
+/// Adds a part to a body. The buffer grows to a half, a quarter, … of what was declared: never ahead of what has come by
+/// more than a factor of two, and when it moves, old and new are one and a half bodies at most.
+pub(crate) fn append(body: &mut Vec<u8>, part: &[u8], declared: usize) {
+    let needed = body.len().saturating_add(part.len());
+    if needed > body.capacity() {
+        let mut room = declared.max(needed);
+        while room.div_ceil(2) >= needed && room > 1 {
+            room = room.div_ceil(2);
+        }
+        body.reserve_exact(room.saturating_sub(body.len()));
+    }
+    body.extend_from_slice(part);
 }

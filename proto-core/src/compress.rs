@@ -5,6 +5,7 @@ use std::io::Read;
 use bytes::Bytes;
 use zstd::stream::read::Decoder;
 
+use crate::assembly::append;
 use crate::config::Compression;
 use crate::error::{ErrorCode, ErrorReply};
 use crate::event::Body;
@@ -35,8 +36,8 @@ pub fn compress(bytes: Bytes, agreed: bool) -> Body {
     }
 }
 
-/// The bytes of a body before compression. Takes at most `raw_len` bytes and a window of 8 MiB, whatever the frame says;
-/// the connection has checked `raw_len` against the limits.
+/// The bytes of a body before compression. Takes at most `raw_len` bytes and a window of 8 MiB, whatever the frame says,
+/// and half of `raw_len` again for moments while it grows; the connection has checked `raw_len` against the limits.
 ///
 /// # Errors
 /// [`ErrorCode::DECOMPRESSION`] unless the body is exactly one zstd frame, without a dictionary, of exactly `raw_len`
@@ -71,7 +72,7 @@ fn inflate(frame: &[u8], raw_len: usize) -> Result<Vec<u8>, String> {
         if raw.len().saturating_add(count) > raw_len {
             return Err(format!("the frame holds more than the {raw_len} bytes declared"));
         }
-        raw.extend_from_slice(step.get(..count).unwrap_or_default());
+        append(&mut raw, step.get(..count).unwrap_or_default(), raw_len);
     }
     if raw.len() < raw_len {
         return Err(format!("the frame holds {} of the {raw_len} bytes declared", raw.len()));

@@ -2,6 +2,9 @@
 //! form of the rules.
 #![expect(clippy::disallowed_methods, reason = "tests stand outside the core: they make its time")]
 
+#[path = "common/document.rs"]
+mod document;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Debug;
 use std::time::{Duration, Instant};
@@ -15,32 +18,9 @@ use nova_proto_core::{
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-const DOCUMENT: &str = include_str!("../../docs/PROTOCOL.md");
+use document::{DOCUMENT, examples};
 
 // ---- reading the document -----------------------------------------------------------------------------------
-
-/// The fenced blocks `hex NAME`. A token is two hex digits, or `61x4096` for a repeated byte; `;` begins a comment.
-fn examples() -> BTreeMap<&'static str, Vec<u8>> {
-    let mut examples = BTreeMap::new();
-    let mut current = None;
-    for line in DOCUMENT.lines() {
-        if let Some(name) = line.trim().strip_prefix("```hex ") {
-            assert!(examples.insert(name, Vec::new()).is_none(), "two examples are named {name}");
-            current = Some(name);
-        } else if line.trim() == "```" {
-            current = None;
-        } else if let Some(name) = current {
-            let code = line.split(';').next().unwrap_or_default();
-            for token in code.split_whitespace() {
-                let (byte, count) = token.split_once('x').unwrap_or((token, "1"));
-                let byte = u8::from_str_radix(byte, 16).unwrap_or_else(|_| panic!("{token} in {name}"));
-                let count: usize = count.parse().unwrap_or_else(|_| panic!("{token} in {name}"));
-                examples.get_mut(name).expect("just inserted").extend(vec![byte; count]);
-            }
-        }
-    }
-    examples
-}
 
 /// The rows of the first table below a heading, cells trimmed of blanks and backticks.
 fn table(heading: &str) -> Vec<Vec<&'static str>> {

@@ -2,8 +2,10 @@
 #![allow(dead_code, reason = "each test binary uses a part of it")]
 
 pub(crate) mod app;
+pub(crate) mod document;
 pub(crate) mod pair;
 pub(crate) mod rng;
+pub(crate) mod split;
 pub(crate) mod traffic;
 pub(crate) mod victim;
 pub(crate) mod wire;

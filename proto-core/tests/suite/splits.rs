@@ -1,65 +1,13 @@
 //! The transport may cut the stream anywhere: events, close reason and output do not depend on it.
 
-use nova_proto_core::{Body, CallError, CloseReason, Config, Event, Role};
+use nova_proto_core::{CallError, CloseReason, Config, Event, Role};
 
 use crate::common::for_seeds;
 use crate::common::rng::Rng;
+use crate::common::split::{Seen, feed};
 use crate::common::traffic::{traffic, violations, with_calls};
 use crate::common::victim::{KINDS, Victim, ready};
-use crate::common::wire::{self, Ask, Frame, Offer, Sent};
-
-/// What can be seen of a connection's life from outside.
-#[derive(Debug, PartialEq, Eq)]
-struct Seen {
-    events: Vec<String>,
-    reason: Option<String>,
-    output: Vec<Sent>,
-}
-
-/// Feeds pieces of these lengths, over and over; answers requests as they come.
-fn feed(mut victim: Victim, bytes: &[u8], mut piece: impl FnMut(usize) -> usize, eager: bool) -> Seen {
-    let (mut events, mut output) = (Vec::new(), Vec::new());
-    let mut rest = bytes;
-    while !rest.is_empty() {
-        let (now, later) = rest.split_at(piece(rest.len()));
-        rest = later;
-        victim.conn.receive(now, victim.now);
-        while let Some(event) = victim.conn.poll_event() {
-            events.push(format!("{event:?}"));
-            match event {
-                Event::Request(request) if request.body.bytes.first() != Some(&9) => {
-                    let reply = Body::from(vec![3; request.reply_max.min(30_000) as usize]);
-                    victim.conn.respond(request.id, reply).expect("owed");
-                }
-                Event::Hello { .. } => victim.conn.accept(bytes::Bytes::new()).expect("asked"),
-                _ => {}
-            }
-        }
-        if eager {
-            output.extend(victim.sent());
-        }
-    }
-    victim.conn.receive_eof();
-    events.extend(victim.events().iter().map(|event| format!("{event:?}")));
-    output.extend(victim.sent());
-    output.retain(|frame| frame.kind != wire::ACK);
-    let mut reason = victim.conn.close_reason().map(|reason| format!("{reason:?}"));
-    if eager {
-        // What overtakes what depends on when there was room, and so does what a close leaves unsent.
-        output.sort_by_key(|frame| (frame.kind, frame.content.clone()));
-        if reason.as_deref() != Some("Eof") {
-            output.clear();
-        }
-        // This one says how much was sent by then.
-        let ahead = |text: &mut String| {
-            if text.contains("AckAhead") {
-                text.truncate(text.find("sent: ").unwrap_or(text.len()));
-            }
-        };
-        events.iter_mut().chain(&mut reason).for_each(ahead);
-    }
-    Seen { events, reason, output }
-}
+use crate::common::wire::{self, Ask, Frame, Offer};
 
 /// The same life whole, byte by byte and cut at random, with output taken at the end or at once.
 fn check(seed: u64, victim: impl Fn() -> Victim, bytes: &[u8]) -> Seen {
