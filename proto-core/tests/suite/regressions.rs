@@ -207,3 +207,22 @@ fn a_major_version_is_configured_once() {
     let config = Config { versions: vec![(3, 0), (3, 1)], ..Config::new(Role::Worker) };
     assert!(Connection::new(config, Instant::now()).is_err());
 }
+
+#[test]
+fn one_to_eight_versions_are_configured() {
+    for (count, good) in [(0, false), (1, true), (8, true), (9, false)] {
+        let versions = (3..3 + count).map(|major| (major, 0)).collect();
+        let config = Config { versions, ..Config::new(Role::Worker) };
+        assert_eq!(Connection::new(config, Instant::now()).is_ok(), good, "{count} versions");
+    }
+}
+
+#[test]
+fn debug_output_shows_how_things_are_and_no_secret() {
+    let config = Config { hello: Bytes::from_static(b"hunter2"), ..Config::new(Role::Worker) };
+    let shown = format!("{config:?}");
+    assert!(shown.contains("hello: 7 bytes") && !shown.contains("hunter2"), "{shown}");
+    let connection = Connection::new(config, Instant::now()).expect("a good configuration");
+    let shown = format!("{connection:?}");
+    assert!(shown.contains("role: Worker") && !shown.contains("hunter2"), "{shown}");
+}

@@ -174,6 +174,15 @@ fn output_that_nobody_takes_for_10_seconds_is_a_stall() {
 }
 
 #[test]
+fn a_cancel_that_nobody_takes_for_10_seconds_is_a_stall() {
+    let mut victim = Victim::router();
+    let key = victim.conn.call(Call::new(1, vec![0; 10]), victim.now).expect("open");
+    victim.output();
+    assert!(victim.conn.cancel(key));
+    times_out(&mut victim, secs(10), CloseCode::SLOW_READER);
+}
+
+#[test]
 fn output_taken_a_little_at_a_time_is_no_stall() {
     let mut victim = Victim::router();
     victim.conn.call(Call::new(1, vec![0; 500_000]), victim.now).expect("open");
