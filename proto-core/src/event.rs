@@ -32,7 +32,7 @@ pub enum Event {
     /// [`respond`](crate::Connection::respond) or [`respond_error`](crate::Connection::respond_error).
     Request(Request),
     /// The answer to this request is not wanted any more. It is still owed: what it frees is freed when the
-    /// handler has ended.
+    /// handler has ended. Whoever answered between what happened and pulling this event has nothing left to do.
     Cancelled {
         /// The request.
         id: RequestId,

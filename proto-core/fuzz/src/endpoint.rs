@@ -1,5 +1,6 @@
 //! A connection and its application, with everything that must hold at any time: memory, work, events and output.
 
+use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
@@ -31,18 +32,16 @@ pub(crate) struct Endpoint {
     pub(crate) referee: Referee,
     open: Vec<(CallKey, u32)>,
     last_key: Option<CallKey>,
-    handlers: Vec<Handler>,
+    /// What is owed an answer.
+    handlers: Vec<Request>,
     last_request: Option<RequestId>,
+    /// Told as not wanted any more, perhaps after they were answered.
+    cancelled: BTreeSet<RequestId>,
     pub(crate) connected: bool,
     pub(crate) deciding: bool,
     draining: bool,
     pub(crate) closed: Option<CloseReason>,
     work: Work,
-}
-
-struct Handler {
-    request: Request,
-    told_cancelled: bool,
 }
 
 /// What was asked of it, and what it did.
@@ -71,6 +70,7 @@ impl Endpoint {
             last_key: None,
             handlers: Vec::new(),
             last_request: None,
+            cancelled: BTreeSet::new(),
             connected: false,
             deciding: false,
             draining: false,
@@ -192,9 +192,10 @@ impl Endpoint {
             }
             Event::Request(request) => self.start(request),
             Event::Cancelled { id } => {
-                let handler = self.handlers.iter_mut().find(|handler| handler.request.id == id);
-                let handler = handler.expect("only a request that is under way is cancelled");
-                assert!(!std::mem::replace(&mut handler.told_cancelled, true), "cancelled twice");
+                let under_way = self.handlers.iter().any(|request| request.id == id);
+                let answered = !under_way && Some(id) <= self.last_request;
+                assert!(under_way || answered, "{id} was never requested");
+                assert!(self.cancelled.insert(id), "cancelled twice");
             }
             Event::Answer { key, result } => {
                 let at =
@@ -223,11 +224,11 @@ impl Endpoint {
     fn start(&mut self, request: Request) {
         let id = request.id;
         assert!(self.connected && id.initiator() == self.config.role.peer());
-        assert!(self.last_request.is_none_or(|_| self.handlers.iter().all(|other| other.request.id != id)));
+        assert!(self.last_request.is_none_or(|_| self.handlers.iter().all(|other| other.id != id)));
         self.last_request = self.last_request.max(Some(id));
         let length = request.body.bytes.len().max(request.body.raw_len as usize);
         assert!(length <= self.config.limits.max_body as usize, "a long body");
-        self.handlers.push(Handler { request, told_cancelled: false });
+        self.handlers.push(request);
     }
 
     /// What holds at any time.
@@ -302,7 +303,7 @@ impl Endpoint {
     fn respond(&mut self, program: &mut Program<'_>) {
         let Some(at) = program.index(self.handlers.len()) else { return };
         let body = body(program);
-        let id = self.handlers[at].request.id;
+        let id = self.handlers[at].id;
         let closed = self.conn.is_closed();
         match self.run(|conn| conn.respond(id, body)) {
             Ok(()) => self.done(at),
@@ -320,7 +321,7 @@ impl Endpoint {
     }
 
     fn fail(&mut self, at: usize, error: impl FnOnce() -> ErrorReply) {
-        let id = self.handlers[at].request.id;
+        let id = self.handlers[at].id;
         let closed = self.conn.is_closed();
         match self.run(|conn| conn.respond_error(id, error())) {
             Ok(()) => self.done(at),
@@ -330,7 +331,7 @@ impl Endpoint {
 
     /// The handler has ended, and cannot answer again.
     fn done(&mut self, at: usize) {
-        let Handler { request, .. } = self.handlers.swap_remove(at);
+        let request = self.handlers.swap_remove(at);
         let again = self.run(|conn| conn.respond(request.id, Bytes::new()));
         assert_eq!(again, Err(SendError::NoSuchRequest), "one answer for each request");
         self.run(|_| drop(request));
@@ -384,7 +385,7 @@ impl Endpoint {
         self.check();
         let Self { conn, config, mut meter, mut handlers, .. } = self;
         let most = usize::MAX / 4;
-        meter.run(most, || handlers.drain(..).for_each(|handler| drop(handler.request)));
+        meter.run(most, || handlers.drain(..).for_each(drop));
         // The emptied queues keep their places.
         let kept = meter.held();
         assert!(kept <= (IDLE + config.max_calls * 800) as isize, "{kept} bytes are kept after the end");
