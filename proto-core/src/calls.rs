@@ -129,11 +129,11 @@ impl Calls {
     }
 
     /// Whether another request of this cost could go out without waiting for an answer, all that wait here before it.
+    /// A small one needs a slot only, however much budget the others wait for.
     pub(crate) fn fits_behind_waiting(&self, cost: u64, peer: &Limits) -> bool {
         let waiting = self.large.iter().filter_map(|key| self.calls.get(key));
-        self.len() < peer.max_concurrent as usize
-            && waiting.map(|call| call.cost).fold(self.cost.saturating_add(cost), u64::saturating_add)
-                <= peer.work_budget
+        let total = waiting.map(|call| call.cost).fold(self.cost.saturating_add(cost), u64::saturating_add);
+        self.len() < peer.max_concurrent as usize && (cost == 0 || total <= peer.work_budget)
     }
 
     /// Whether the large request whose turn it is may open now.

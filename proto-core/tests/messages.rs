@@ -11,34 +11,31 @@ use nova_proto_core::messages::{
 };
 use serde::{Deserialize, Serialize};
 
-/// The message has these bytes, and they read back as the message; no prefix and no continuation of them does.
-fn golden<'a, T>(message: &T, hex: &'a str)
-where
-    T: Serialize + for<'b> Deserialize<'b> + Debug + PartialEq,
-{
-    let bytes = encode(message);
-    let shown: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
-    assert_eq!(shown, hex.replace([' ', '\n'], ""), "{message:?}");
-    assert_eq!(&decode::<T>(&bytes).expect("it reads back"), message);
-    for end in 0..bytes.len() {
-        assert!(decode::<T>(&bytes[..end]).is_err(), "{message:?} cut at {end}");
-    }
-    assert!(decode::<T>(&[&bytes[..], &[0]].concat()).is_err(), "{message:?} and one byte more");
-}
-
 /// Like [`golden`], for messages that borrow from their bytes.
 macro_rules! golden_borrowed {
-    ($type:ident, $message:expr, $hex:expr) => {
+    ($type:ty, $message:expr, $hex:expr) => {
         let (message, hex) = ($message, $hex.replace([' ', '\n'], ""));
         let bytes = encode(&message);
         let shown: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
         assert_eq!(shown, hex, "{message:?}");
-        assert_eq!(decode::<$type<'_>>(&bytes).expect("it reads back"), message);
+        assert_eq!(&decode::<$type>(&bytes).expect("it reads back"), message);
         for end in 0..bytes.len() {
-            assert!(decode::<$type<'_>>(&bytes[..end]).is_err(), "{message:?} cut at {end}");
+            assert!(decode::<$type>(&bytes[..end]).is_err(), "{message:?} cut at {end}");
+            // A number written one byte longer, or, in a text or a digest, a byte too many.
+            let padded = [&bytes[..end], &[bytes[end] | 0x80, 0], &bytes[end + 1..]].concat();
+            assert!(decode::<$type>(&padded).is_err(), "{message:?} padded at {end}");
         }
-        assert!(decode::<$type<'_>>(&[&bytes[..], &[0]].concat()).is_err(), "{message:?} and one byte more");
+        assert!(decode::<$type>(&[&bytes[..], &[0]].concat()).is_err(), "{message:?} and one byte more");
     };
+}
+
+/// The message has these bytes, written by hand, and they read back as the message. No prefix and no continuation of
+/// them does, and nothing in them can be longer than need be.
+fn golden<T>(message: &T, hex: &str)
+where
+    T: Serialize + for<'b> Deserialize<'b> + Debug + PartialEq,
+{
+    golden_borrowed!(T, message, hex);
 }
 
 const KEY: [u8; 16] = *b"0123456789abcdef";
@@ -73,37 +70,40 @@ fn the_handshake() {
 fn hydration() {
     let sync = SyncShard { shard: 7, key: KEY, epoch: 300, sync: 1, rev: 1, files: 2, digest: Some(KEY) };
     golden(&sync, &format!("07 {KEY_HEX} ac02 01 01 02 01 {KEY_HEX}"));
+    golden(&SyncShard { digest: None, ..sync }, &format!("07 {KEY_HEX} ac02 01 01 02 00"));
     golden(&SyncReply::Current(COUNTERS), &format!("00 {}", counters_hex()));
     golden(&SyncReply::SendPages { hashes: true }, "01 01");
+    golden(&SyncReply::SendPages { hashes: false }, "01 00");
     let entries =
         vec![ManifestEntry { path: "a/B.java", hash: None }, ManifestEntry { path: "é", hash: Some(KEY) }];
     golden_borrowed!(
-        SyncPage,
-        SyncPage { shard: 7, sync: 1, page: ManifestPage { first: 128, entries } },
+        SyncPage<'_>,
+        &SyncPage { shard: 7, sync: 1, page: ManifestPage { first: 128, entries } },
         format!("07 01 8001 02 08 612f422e6a617661 00 02 c3a9 01 {KEY_HEX}")
     );
     golden(&PageReply { wanted: vec![(0, 1), (5, 300)] }, "02 00 01 05 ac02");
     let file = |entry, content| LoadedFile { entry, rev: 9, content };
     let files = vec![file(0, Content::Text("class A{}")), file(1, Content::Gone), file(2, Content::Skipped)];
     golden_borrowed!(
-        LoadFiles,
-        LoadFiles { shard: 7, sync: 1, files: FileBatch(files) },
+        LoadFiles<'_>,
+        &LoadFiles { shard: 7, sync: 1, files: FileBatch(files) },
         "07 01 03 00 09 00 09 636c61737320417b7d 01 09 01 02 09 02".to_owned()
     );
     golden(&LoadReply { files: 3, symbols: 1 }, "03 01");
     golden(&IndexShard { shard: 7, sync: 1 }, "07 01");
+    golden(&COUNTERS, &counters_hex());
 }
 
 #[test]
 fn updates() {
     golden_borrowed!(
-        UpdateFile,
-        UpdateFile { shard: 1, epoch: 2, rev: 3, path: "A", text: "" },
+        UpdateFile<'_>,
+        &UpdateFile { shard: 1, epoch: 2, rev: 3, path: "A", text: "" },
         "01 02 03 01 41 00".to_owned()
     );
     golden_borrowed!(
-        RemoveFiles,
-        RemoveFiles { shard: 1, epoch: 2, rev: 3, paths: vec!["A", "B"] },
+        RemoveFiles<'_>,
+        &RemoveFiles { shard: 1, epoch: 2, rev: 3, paths: vec!["A", "B"] },
         "01 02 03 02 01 41 01 42".to_owned()
     );
     golden(&UpdateReply { applied: 1, counters: COUNTERS }, &format!("01 {}", counters_hex()));
@@ -128,8 +128,8 @@ fn queries() {
         "01 07 486173684d6170 01 09 6a6176612e7574696c 06 482e6a617661 8b01 0e 8180 80bc09 01 01 00 03",
     );
     golden_borrowed!(
-        ListSymbols,
-        ListSymbols { shard: 1, from: "A", skip: 2, limit: 300 },
+        ListSymbols<'_>,
+        &ListSymbols { shard: 1, from: "A", skip: 2, limit: 300 },
         "01 01 41 02 ac02".to_owned()
     );
     let symbol = ListedSymbol {
@@ -140,8 +140,8 @@ fn queries() {
         column: 2,
     };
     golden_borrowed!(
-        SymbolPage,
-        SymbolPage { files: vec![ListedFile { path: "A", symbols: vec![symbol] }], more: false },
+        SymbolPage<'_>,
+        &SymbolPage { files: vec![ListedFile { path: "A", symbols: vec![symbol] }], more: false },
         "01 01 41 01 01 78 0b 00 01 02 00".to_owned()
     );
 }
@@ -159,22 +159,92 @@ fn management() {
 }
 
 #[test]
-fn method_numbers_never_change() {
-    assert_eq!(
-        [
-            SyncShard::NUMBER,
-            LoadFiles::NUMBER,
-            IndexShard::NUMBER,
-            SyncPage::NUMBER,
-            UpdateFile::NUMBER,
-            RemoveFiles::NUMBER,
-            SearchSymbols::NUMBER,
-            ListSymbols::NUMBER,
-            GetWorkerStats::NUMBER,
-            Shutdown::NUMBER,
-        ],
-        [0x100, 0x101, 0x102, 0x103, 0x200, 0x201, 0x300, 0x301, 0x400, 0x401]
-    );
+fn kinds_never_change() {
+    let names =
+        "module class interface enum record annotation method constructor field constant component element";
+    for (number, name) in (0..).zip(names.split(' ')) {
+        let kind: SymbolKind = name.parse().expect("a kind");
+        assert_eq!(encode(&kind)[..], [number], "{name}");
+        assert_eq!(decode::<SymbolKind>(&[number]), Ok(kind));
+    }
+    assert!(decode::<SymbolKind>(&[12]).is_err(), "a new kind takes new methods");
+}
+
+/// The rows below a heading of the specification, cells trimmed of blanks and backticks.
+fn table(heading: &str) -> Vec<Vec<&'static str>> {
+    include_str!("../../docs/PROTOCOL.md")
+        .lines()
+        .skip_while(|line| *line != heading)
+        .skip_while(|line| !line.starts_with('|'))
+        .take_while(|line| line.starts_with('|'))
+        .skip(2)
+        .map(|row| row.trim_matches('|').split('|').map(|cell| cell.trim().trim_matches('`')).collect())
+        .collect()
+}
+
+/// Numbers and longest answers are those of the specification, where each method has its family; what is reserved
+/// has no message.
+#[test]
+fn methods_are_those_of_the_specification() {
+    macro_rules! methods {
+        ($($method:ty: $name:literal,)*) => {
+            [$(($name, <$method>::NUMBER, <$method>::REPLY_MAX),)*]
+        };
+    }
+    let mut ours = methods![
+        SyncShard: "SyncShard",
+        LoadFiles<'_>: "LoadFiles",
+        IndexShard: "IndexShard",
+        SyncPage<'_>: "SyncPage",
+        UpdateFile<'_>: "UpdateFile",
+        RemoveFiles<'_>: "RemoveFiles",
+        SearchSymbols: "SearchSymbols",
+        ListSymbols<'_>: "ListSymbols",
+        GetWorkerStats: "GetWorkerStats",
+        Shutdown: "Shutdown",
+    ];
+    ours.sort_unstable();
+    let hex = |text: &str| u16::from_str_radix(text.trim_start_matches("0x"), 16).expect("a number");
+    let size = |text: &str| {
+        let (number, unit) = text.split_once(' ').expect("a number and its unit");
+        let unit = [("KiB", 1 << 10), ("MiB", 1 << 20)].into_iter().find(|(name, _)| *name == unit);
+        number.parse::<u32>().expect("a number") * unit.expect("a unit").1
+    };
+    let numbers = table("### 21.4 Methods");
+    let answers = table("### A.3 Messages");
+    let mut stated: Vec<(&str, u16, u32)> = numbers
+        .iter()
+        .filter(|row| row[3] == "3.0")
+        .map(|row| {
+            let answer = answers.iter().find(|answer| answer[0] == row[1]);
+            (row[1], hex(row[0]), size(answer.expect("a message").last().expect("its longest answer")))
+        })
+        .collect();
+    stated.sort_unstable();
+    assert_eq!(stated, ours);
+    assert_eq!(answers.len(), ours.len(), "no message without a number");
+    let numbers_of: std::collections::BTreeSet<u16> = numbers.iter().map(|row| hex(row[0])).collect();
+    assert_eq!(numbers_of.len(), numbers.len(), "each number once");
+}
+
+/// The document states what decoding may hold; the numbers are measured in `amplification.rs`.
+#[test]
+fn bounds_are_those_of_the_specification() {
+    let rows = table("### A.3 Messages");
+    let row = |name: &str| rows.iter().find(|row| row[0] == name).expect("a row").join(" ");
+    for (name, bound) in [
+        ("SyncPage", "16384"),
+        ("LoadFiles", "4096"),
+        ("RemoveFiles", "4096"),
+        ("SearchSymbols", "ranges<256>"),
+        ("SearchSymbols", "text<1024>"),
+        ("SearchSymbols", "10000"),
+        ("ListSymbols", "65536"),
+        ("GetWorkerStats", "16384"),
+        ("UpdateFile", "text<4096>"),
+    ] {
+        assert!(row(name).contains(bound), "{name}: {bound}");
+    }
 }
 
 #[test]

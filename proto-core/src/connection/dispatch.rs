@@ -221,7 +221,6 @@ impl Connection {
         if self.calls.answered(key) {
             self.events.push_back(Event::Answer { key, result });
         }
-        self.drain_if_idle();
     }
 
     /// The call of ours that a frame of the peer answers.

@@ -41,7 +41,7 @@ impl Connection {
                 return None;
             }
             match self.step() {
-                Ok(true) => {}
+                Ok(true) => self.drain_if_idle(),
                 Ok(false) if self.eof && !matches!(self.phase, Phase::Deciding { .. }) => self.on_eof(),
                 Ok(false) => return None,
                 Err(error) => self.violation(error),

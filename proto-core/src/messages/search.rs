@@ -1,11 +1,14 @@
 //! Asking for symbols.
 
+use std::fmt;
+
+use serde::de::{DeserializeSeed, Deserializer, Error, SeqAccess, Visitor};
 use serde::{Deserialize, Serialize};
 
 use super::codec::Method;
 use super::hello::ShardRange;
 use super::{MAX_HITS, MAX_PATH, MAX_QUERY, SymbolHit, SymbolKind};
-use crate::bounded;
+use crate::bounded::{self, AtMost};
 
 /// Most ranges of shards in a search.
 const MAX_RANGES: usize = 256;
@@ -67,24 +70,22 @@ impl Method for ListSymbols<'_> {
     type Reply<'a> = SymbolPage<'a>;
 }
 
-/// A page of a listing.
+/// A page of a listing: at most 65,536 symbols, in files of which each may be empty.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SymbolPage<'a> {
     /// Files with symbols, in order.
-    #[serde(borrow, deserialize_with = "bounded::list::<_, _, MAX_LISTED>")]
+    #[serde(borrow, deserialize_with = "listed_files")]
     pub files: Vec<ListedFile<'a>>,
     /// Whether symbols may follow.
     pub more: bool,
 }
 
 /// Some symbols of one file.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct ListedFile<'a> {
     /// Path below the root.
-    #[serde(borrow, deserialize_with = "bounded::borrowed_text::<_, MAX_PATH>")]
     pub path: &'a str,
     /// Its symbols, in the order of the source.
-    #[serde(deserialize_with = "bounded::list::<_, _, MAX_LISTED>")]
     pub symbols: Vec<ListedSymbol>,
 }
 
@@ -101,4 +102,63 @@ pub struct ListedSymbol {
     pub line: u32,
     /// 1-based column, in UTF-16 units.
     pub column: u32,
+}
+
+/// The files of a page. Their symbols are counted together: with a bound for each file alone, a page of 16 MiB could
+/// decode to 300 MiB.
+fn listed_files<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<ListedFile<'de>>, D::Error> {
+    struct Files;
+
+    impl<'de> Visitor<'de> for Files {
+        type Value = Vec<ListedFile<'de>>;
+
+        fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            write!(f, "at most {MAX_LISTED} files with at most as many symbols")
+        }
+
+        fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Self::Value, A::Error> {
+            let (mut files, mut room) = (Vec::new(), MAX_LISTED);
+            while let Some(file) = seq.next_element_seed(File { room })? {
+                if files.len() == MAX_LISTED {
+                    return Err(A::Error::custom("too many files"));
+                }
+                room = room.saturating_sub(file.symbols.len());
+                files.push(file);
+            }
+            Ok(files)
+        }
+    }
+
+    deserializer.deserialize_seq(Files)
+}
+
+/// One file of a page that has room for so many symbols.
+struct File {
+    room: usize,
+}
+
+impl<'de> DeserializeSeed<'de> for File {
+    type Value = ListedFile<'de>;
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<ListedFile<'de>, D::Error> {
+        deserializer.deserialize_tuple(2, self)
+    }
+}
+
+impl<'de> Visitor<'de> for File {
+    type Value = ListedFile<'de>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "a path and at most {} symbols", self.room)
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<ListedFile<'de>, A::Error> {
+        let cut = || A::Error::custom("a file is cut off");
+        let path: &str = seq.next_element()?.ok_or_else(cut)?;
+        if path.len() > MAX_PATH {
+            return Err(A::Error::custom("path too long"));
+        }
+        let symbols = seq.next_element_seed(AtMost::new(self.room))?.ok_or_else(cut)?;
+        Ok(ListedFile { path, symbols })
+    }
 }
