@@ -25,4 +25,5 @@ mod phases;
 mod regressions;
 mod sending;
 mod splits;
+mod texts;
 mod timers;

@@ -216,13 +216,3 @@ fn one_to_eight_versions_are_configured() {
         assert_eq!(Connection::new(config, Instant::now()).is_ok(), good, "{count} versions");
     }
 }
-
-#[test]
-fn debug_output_shows_how_things_are_and_no_secret() {
-    let config = Config { hello: Bytes::from_static(b"hunter2"), ..Config::new(Role::Worker) };
-    let shown = format!("{config:?}");
-    assert!(shown.contains("hello: 7 bytes") && !shown.contains("hunter2"), "{shown}");
-    let connection = Connection::new(config, Instant::now()).expect("a good configuration");
-    let shown = format!("{connection:?}");
-    assert!(shown.contains("role: Worker") && !shown.contains("hunter2"), "{shown}");
-}

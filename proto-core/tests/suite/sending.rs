@@ -187,6 +187,16 @@ fn large_requests_that_keep_coming_do_not_starve_an_answer() {
 }
 
 #[test]
+fn reading_pauses_at_64_kib_that_wait_behind_an_event() {
+    let mut victim = Victim::router();
+    victim.conn.receive(&wire::request(1, b""), victim.now);
+    victim.conn.receive(&wire::ping(1).repeat(20_000)[..(64 << 10) - 1], victim.now);
+    assert!(victim.conn.wants_input());
+    victim.conn.receive(b"\0", victim.now);
+    assert!(!victim.conn.wants_input());
+}
+
+#[test]
 fn what_was_not_understood_yet_is_not_read_ahead_of() {
     let mut victim = Victim::router();
     assert!(victim.conn.wants_input());
