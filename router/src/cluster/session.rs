@@ -17,7 +17,7 @@ const SHARDS_AT_ONCE: usize = 4;
 /// Serves the connection until it ends.
 pub(super) async fn run(shared: Arc<Shared>, stream: Stream) {
     let worker = shared.next_worker.fetch_add(1, Ordering::Relaxed);
-    let gate = Gate { shared: Arc::clone(&shared), worker };
+    let gate = Gate { shared: Arc::clone(&shared), worker, peer: stream.peer().clone() };
     let (handle, driver) = match stream.drive(Config::new(Role::Router), gate) {
         Ok(connected) => connected,
         Err(error) => {
