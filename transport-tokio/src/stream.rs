@@ -184,3 +184,43 @@ impl fmt::Debug for Stream {
         f.debug_struct("Stream").field("peer", &self.peer).finish_non_exhaustive()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::future::Ready;
+    use std::time::Duration;
+
+    use nova_driver::Incoming;
+    use nova_proto_core::{CloseCode, Role};
+
+    use super::*;
+
+    struct Nobody;
+
+    impl Application for Nobody {
+        type Handler = Ready<()>;
+
+        fn request(&mut self, _request: Incoming) -> Ready<()> {
+            std::future::ready(())
+        }
+    }
+
+    /// Connecting and TLS have taken a part of the handshake's time: only the rest is left.
+    #[tokio::test(start_paused = true)]
+    async fn the_handshakes_timer_counts_from_the_beginning() {
+        for (role, seconds) in [(Role::Router, 5), (Role::Worker, 10)] {
+            let (near, _far) = tokio::io::duplex(4096);
+            let peer = Peer { link: Link::Tls, address: None, certificate: None };
+            let started = tokio::time::Instant::now();
+            let stream = Stream::new(near, peer, started);
+            tokio::time::sleep(Duration::from_secs(seconds - 1)).await;
+            let (_handle, driver) = stream.drive(Config::new(role), Nobody).expect("a good configuration");
+            let reason = driver.await;
+            // The last frame of a worker may take a second to leave.
+            assert_eq!(reason, CloseReason::Timeout(CloseCode::HANDSHAKE_TIMEOUT));
+            let waited = started.elapsed();
+            assert!(waited >= Duration::from_secs(seconds), "{waited:?}");
+            assert!(waited <= Duration::from_secs(seconds + 1), "{waited:?}");
+        }
+    }
+}

@@ -423,11 +423,11 @@ fn on_event(state: &mut State, event: Event, woken: &mut Vec<Waker>) {
     match event {
         Event::Connected { agreed, app } => {
             state.connected = Some((agreed, app));
-            woken.append(&mut state.watchers);
+            woken.extend(state.watchers.take());
         }
         Event::Cancelled { id } => {
             if let Some(signal) = state.serving.get(&id) {
-                signal.raise();
+                woken.extend(signal.raise());
             }
         }
         Event::Answer { key, result } => {
@@ -437,8 +437,10 @@ fn on_event(state: &mut State, event: Event, woken: &mut Vec<Waker>) {
             }
         }
         Event::Closed(_) => {
-            std::mem::take(&mut state.serving).into_values().for_each(|signal| signal.raise());
-            woken.append(&mut state.watchers);
+            for signal in std::mem::take(&mut state.serving).into_values() {
+                woken.extend(signal.raise());
+            }
+            woken.extend(state.watchers.take());
         }
         _ => {}
     }

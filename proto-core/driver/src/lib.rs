@@ -20,6 +20,7 @@ mod incoming;
 pub mod net;
 mod peer;
 mod shared;
+mod waiters;
 
 pub use address::{Address, AddressError};
 pub use driver::{Driver, Io, connect, connect_since};

@@ -170,3 +170,35 @@ impl<T> fmt::Debug for Handshakes<T> {
         write!(f, "Handshakes({})", self.running.len())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::future::{pending, ready};
+    use std::net::{TcpListener, TcpStream};
+    use std::task::Waker;
+
+    use super::*;
+
+    #[test]
+    fn tcp_sockets_have_no_delay_and_keepalive() {
+        let listener = TcpListener::bind("127.0.0.1:0").expect("bound");
+        let stream = TcpStream::connect(listener.local_addr().expect("an address")).expect("connected");
+        configure_tcp(&stream).expect("configured");
+        let socket = SockRef::from(&stream);
+        assert!(socket.tcp_nodelay().expect("known") && socket.keepalive().expect("known"));
+    }
+
+    #[test]
+    fn handshakes_wait_for_none_and_the_oldest_goes() {
+        let mut cx = Context::from_waker(Waker::noop());
+        let mut handshakes = Handshakes::default();
+        for _ in 0..MAX_HANDSHAKES {
+            handshakes.push(pending::<u32>());
+        }
+        assert!(handshakes.poll_next(&mut cx).is_pending());
+        handshakes.push(ready(7));
+        assert_eq!(handshakes.running.len(), MAX_HANDSHAKES);
+        assert_eq!(handshakes.poll_next(&mut cx), Poll::Ready(7));
+        assert!(handshakes.poll_next(&mut cx).is_pending());
+    }
+}

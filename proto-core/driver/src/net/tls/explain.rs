@@ -68,7 +68,12 @@ fn certificate(problem: &CertificateError, peer: &str, ca: Option<&Path>) -> Str
         CertificateError::NotValidForNameContext { expected, presented } => {
             let names = match presented.as_slice() {
                 [] => "no name at all: a subjectAltName is needed".to_owned(),
-                names => names.join(", "),
+                // Each is written like DnsName("router.example").
+                names => names
+                    .iter()
+                    .map(|name| name.split('"').nth(1).unwrap_or(name))
+                    .collect::<Vec<_>>()
+                    .join(", "),
             };
             format!(
                 "is not for {}, but for {names}; connect by one of its names, or give one with --tls-domain",

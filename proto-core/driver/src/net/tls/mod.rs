@@ -250,3 +250,15 @@ pub fn fingerprint(certificate: &CertificateDer<'_>) -> Fingerprint {
 fn shown(path: &Path) -> impl fmt::Display + '_ {
     path.display()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_fingerprint_is_sha_256() {
+        // FIPS 180-2, appendix B.1.
+        let expected = "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad";
+        assert_eq!(fingerprint(&CertificateDer::from(&b"abc"[..])).to_string(), expected);
+    }
+}
