@@ -8,6 +8,7 @@
 #![forbid(unsafe_code)]
 
 mod listener;
+mod socket;
 mod stream;
 mod tls;
 

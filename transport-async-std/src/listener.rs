@@ -10,6 +10,7 @@ use nova_driver::net::unix::{self, SocketFile};
 use nova_driver::net::{Handshakes, ListenOptions, about, configure_tcp, no_pipes, timed_out};
 use nova_driver::{Address, Link, Peer};
 
+use crate::socket::Closing;
 use crate::stream::{Stream, sleep_until};
 use crate::tls;
 
@@ -111,7 +112,7 @@ impl Listener {
     fn secure(&mut self, stream: TcpStream, address: SocketAddr, tls: ServerTls) {
         let (started, within) = (Instant::now(), self.within);
         self.handshakes.push(async move {
-            let secured = async_std::future::timeout(within, tls::accept(stream, &tls)).await;
+            let secured = async_std::future::timeout(within, tls::accept(Closing(stream), &tls)).await;
             let secured = secured.unwrap_or_else(|_| Err(timed_out(within)));
             let stream = secured.map(|(stream, certificate)| {
                 Stream::new(stream, Peer { link: Link::Tls, address: Some(address), certificate }, started)
@@ -130,7 +131,7 @@ impl Socket {
             Self::Unix { listener, .. } => {
                 let stream = listener.accept().await?.0;
                 let peer = Peer { link: Link::Unix, address: None, certificate: None };
-                return Ok(Accepted::Ready(Stream::new(stream, peer, Instant::now())));
+                return Ok(Accepted::Ready(Stream::new(Closing(stream), peer, Instant::now())));
             }
             Self::Tcp { listener, tls } => (listener, tls),
         };
@@ -140,7 +141,7 @@ impl Socket {
             Some(tls) => Accepted::Raw(stream, address, tls.clone()),
             None => {
                 let peer = Peer { link: Link::Tcp, address: Some(address), certificate: None };
-                Accepted::Ready(Stream::new(stream, peer, Instant::now()))
+                Accepted::Ready(Stream::new(Closing(stream), peer, Instant::now()))
             }
         })
     }

@@ -13,6 +13,7 @@ use nova_driver::net::{ConnectOptions, about, configure_tcp, no_pipes, timed_out
 use nova_driver::{Address, Application, Handle, Io, Link, Peer};
 use nova_proto_core::{CloseReason, Config, ConfigError};
 
+use crate::socket::Closing;
 use crate::tls;
 
 /// A stream that can be read and written, whatever it is.
@@ -85,19 +86,19 @@ async fn open(address: &Address, options: &ConnectOptions, started: Instant) -> 
     match address {
         Address::Unix(path) => {
             let peer = Peer { link: Link::Unix, address: None, certificate: None };
-            Ok(Stream::new(UnixStream::connect(path).await?, peer, started))
+            Ok(Stream::new(Closing(UnixStream::connect(path).await?), peer, started))
         }
         Address::Tcp { host, port } => {
             let stream = open_tcp(host, *port).await?;
             let peer = Peer { link: Link::Tcp, address: Some(stream.peer_addr()?), certificate: None };
-            Ok(Stream::new(stream, peer, started))
+            Ok(Stream::new(Closing(stream), peer, started))
         }
         Address::Tls { host, port } => {
             let settings = options.need_tls()?;
             let name = settings.server_name(host)?;
             let stream = open_tcp(host, *port).await?;
             let address = Some(stream.peer_addr()?);
-            let (stream, certificate) = tls::connect(stream, settings, name).await?;
+            let (stream, certificate) = tls::connect(Closing(stream), settings, name).await?;
             Ok(Stream::new(stream, Peer { link: Link::Tls, address, certificate }, started))
         }
         Address::Pipe(_) => Err(no_pipes()),

@@ -12,11 +12,13 @@ use nova_driver::Fingerprint;
 use nova_driver::net::HANG_UP_WITHIN;
 use nova_driver::net::tls::{ClientTls, NO_PROTOCOL_ALERT, ServerTls, hang_up};
 
+use crate::socket::Closing;
+
 pub(crate) async fn connect(
-    stream: TcpStream,
+    stream: Closing<TcpStream>,
     tls: &ClientTls,
     name: ServerName<'static>,
-) -> io::Result<(client::TlsStream<TcpStream>, Option<Fingerprint>)> {
+) -> io::Result<(client::TlsStream<Closing<TcpStream>>, Option<Fingerprint>)> {
     match TlsConnector::from(tls.config()).connect(name, stream).into_fallible().await {
         Ok(stream) => {
             let certificate = tls.finished(stream.get_ref().1)?;
@@ -27,9 +29,9 @@ pub(crate) async fn connect(
 }
 
 pub(crate) async fn accept(
-    stream: TcpStream,
+    stream: Closing<TcpStream>,
     tls: &ServerTls,
-) -> io::Result<(server::TlsStream<TcpStream>, Option<Fingerprint>)> {
+) -> io::Result<(server::TlsStream<Closing<TcpStream>>, Option<Fingerprint>)> {
     // The same socket once more: futures-rustls does not give it back from a handshake that has begun.
     let mut raw = stream.clone();
     let start = match LazyConfigAcceptor::new(Acceptor::default(), stream).await {
@@ -50,7 +52,7 @@ pub(crate) async fn accept(
 }
 
 /// Lets the peer read why, then returns that.
-async fn refuse(stream: TcpStream, error: io::Error) -> io::Error {
+async fn refuse(stream: Closing<TcpStream>, error: io::Error) -> io::Error {
     let _ = timeout(HANG_UP_WITHIN, hang_up(stream)).await;
     error
 }

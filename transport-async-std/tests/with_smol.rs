@@ -39,7 +39,7 @@ async fn worker_on_smol(port: u16, tls: ClientTls) -> CloseReason {
     let stream = TlsConnector::from(tls.config()).connect(name, socket).await.expect("TLS");
     assert!(tls.finished(stream.get_ref().1).expect("nova/3").is_some());
     let (reader, writer) = stream.split();
-    let sleep_until = |at: Instant| async move { drop(smol::Timer::at(at).await) };
+    let sleep_until = |at: Instant| async move { _ = smol::Timer::at(at).await };
     let io = Io { reader, writer, now: Instant::now, sleep_until };
     let config = Config::new(Role::Worker);
     let (_handle, driver) = nova_driver::connect(io, config, Echo).expect("a good configuration");

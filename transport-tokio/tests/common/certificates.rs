@@ -1,4 +1,5 @@
 //! Real certificates, made for one test.
+#![allow(dead_code, reason = "each test that has this file in it uses a part of it")]
 
 use std::path::{Path, PathBuf};
 
