@@ -4,6 +4,8 @@
 //! sources of OpenJDK says `SKIPPED` on standard error if they are not there.
 
 mod answers;
+#[path = "../../../transport-tokio/tests/common/certificates.rs"]
+mod certificates;
 mod contract;
 mod faults;
 mod hostile;
@@ -14,3 +16,4 @@ mod scene;
 mod serve;
 mod signals;
 mod skipped;
+mod tls;

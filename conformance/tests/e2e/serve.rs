@@ -125,7 +125,7 @@ fn a_worker_says_when_nobody_listens() {
 fn a_worker_checks_its_flags() {
     let scene = Scene::new();
     let cases = [
-        ("nonsense", "0", "use unix:PATH or tcp:HOST:PORT"),
+        ("nonsense", "0", "use unix:PATH, tcp:HOST:PORT or tcp+tls:HOST:PORT"),
         ("unix:/x", "three", "three"),
         ("unix:/x", "5-2", "5-2"),
     ];

@@ -1,6 +1,7 @@
 //! Making calls.
 
-use std::future::{Future, poll_fn};
+use std::future::Future;
+use std::io;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
@@ -9,7 +10,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use nova_proto_core::{Agreed, Body, Call, CallError, CallKey, CloseCode, CloseReason, SendError, Stats};
 
-use crate::shared::{CallSlot, Shared};
+use crate::shared::{CallSlot, Shared, State};
 
 /// How long a connection drains whose last handle was dropped.
 const DRAIN_AT_DROP: Duration = Duration::from_secs(5);
@@ -62,37 +63,30 @@ impl Handle {
     /// # Errors
     /// Why the connection ended instead.
     pub async fn connected(&self) -> Result<(Agreed, Bytes), CloseReason> {
-        poll_fn(|cx| {
-            let mut state = self.shared().lock();
-            if let Some(connected) = &state.connected {
-                return Poll::Ready(Ok(connected.clone()));
-            }
-            if let Some(reason) = state.close_reason() {
-                return Poll::Ready(Err(reason));
-            }
-            state.watch(cx.waker());
-            Poll::Pending
-        })
-        .await
+        self.shared()
+            .until(|state| match &state.connected {
+                Some(connected) => Some(Ok(connected.clone())),
+                None => state.close_reason().map(Err),
+            })
+            .await
     }
 
     /// Waits for the connection's end.
     pub async fn closed(&self) -> CloseReason {
-        poll_fn(|cx| {
-            let mut state = self.shared().lock();
-            if let Some(reason) = state.close_reason() {
-                return Poll::Ready(reason);
-            }
-            state.watch(cx.waker());
-            Poll::Pending
-        })
-        .await
+        self.shared().until(State::close_reason).await
     }
 
     /// Why the connection ended; `None` while it lives.
     #[must_use]
     pub fn close_reason(&self) -> Option<CloseReason> {
         self.shared().lock().close_reason()
+    }
+
+    /// The error with which the stream failed, if it did: why [`CloseReason::Eof`] came, for example the TLS alert of a
+    /// router that refuses this worker's certificate.
+    #[must_use]
+    pub fn stream_error(&self) -> Option<Arc<io::Error>> {
+        self.shared().lock().stream_error.clone()
     }
 
     /// Starts no new requests and closes when nothing is open, or after `within`.
@@ -137,7 +131,8 @@ impl Future for PendingCall {
             }
             return Poll::Pending;
         };
-        state.calls.remove(&key);
+        // Its waker goes once no lock is held: a waker is code of somebody else.
+        let _slot = state.calls.remove(&key);
         drop(state);
         self.key = None;
         Poll::Ready(result)
@@ -147,9 +142,9 @@ impl Future for PendingCall {
 impl Drop for PendingCall {
     fn drop(&mut self) {
         if let Some(key) = self.key {
-            self.shared.command(|state| {
-                state.calls.remove(&key);
+            let _slot = self.shared.command(|state| {
                 state.connection.cancel(key);
+                state.calls.remove(&key)
             });
         }
     }

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::future::{Future, poll_fn};
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Poll, Waker};
 use std::time::{Duration, Instant};
 
@@ -11,6 +11,7 @@ use bytes::Bytes;
 use nova_proto_core::{Body, CloseCode, ErrorCode, ErrorReply, Request, RequestId, TraceContext};
 
 use crate::shared::Shared;
+use crate::waiters::Waiters;
 
 /// What a connection's owner does with what the peer asks. Its methods run inside the [`Driver`](crate::Driver): they
 /// must not block; work that takes long goes to threads of its own.
@@ -128,7 +129,13 @@ pub struct CancelSignal {
 #[derive(Debug, Default)]
 struct Signal {
     raised: AtomicBool,
-    waiting: Mutex<Vec<Waker>>,
+    waiting: Mutex<Waiters>,
+}
+
+impl Signal {
+    fn lock(&self) -> MutexGuard<'_, Waiters> {
+        self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 }
 
 impl CancelSignal {
@@ -140,22 +147,89 @@ impl CancelSignal {
 
     /// Waits until it is time to stop.
     pub async fn cancelled(&self) {
+        let mut waiting = Waiting { signal: &self.inner, place: None };
         poll_fn(|cx| {
-            let mut waiting = self.inner.waiting.lock().unwrap_or_else(PoisonError::into_inner);
-            // Asked under the lock, so that a signal raised in between finds the waker.
+            let mut waiters = self.inner.lock();
+            // Asked under the lock. Who raises the signal sets the flag first and locks then: either the flag is seen
+            // here, or the waker is found there.
             if self.is_cancelled() {
                 return Poll::Ready(());
             }
-            waiting.retain(|waker| !waker.will_wake(cx.waker()));
-            waiting.push(cx.waker().clone());
+            waiters.wait(&mut waiting.place, cx.waker());
             Poll::Pending
         })
         .await;
     }
 
-    pub(crate) fn raise(&self) {
+    /// Returns who is to be woken, which the caller does once it holds no lock.
+    #[must_use]
+    pub(crate) fn raise(&self) -> impl Iterator<Item = Waker> + use<> {
         self.inner.raised.store(true, Ordering::Release);
-        let waiting = std::mem::take(&mut *self.inner.waiting.lock().unwrap_or_else(PoisonError::into_inner));
-        waiting.into_iter().for_each(Waker::wake);
+        self.inner.lock().take()
+    }
+}
+
+/// One who waits for a signal.
+struct Waiting<'a> {
+    signal: &'a Signal,
+    place: Option<u64>,
+}
+
+impl Drop for Waiting<'_> {
+    fn drop(&mut self) {
+        let left = self.signal.lock().leave(self.place);
+        // Not under the lock: a waker is code of somebody else.
+        drop(left);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::pin::pin;
+    use std::task::Context;
+
+    use super::*;
+
+    /// Every interleaving of one who begins to wait and one who raises is one of a few orders; threads that start together
+    /// meet them all within some thousand rounds. A lost wake-up would hang the thread that waits.
+    #[test]
+    fn a_signal_that_is_raised_while_somebody_begins_to_wait_is_never_missed() {
+        struct Unpark(std::thread::Thread);
+        impl std::task::Wake for Unpark {
+            fn wake(self: Arc<Self>) {
+                self.0.unpark();
+            }
+        }
+        for _ in 0..2_000 {
+            let signal = CancelSignal::default();
+            let start = std::sync::Barrier::new(2);
+            std::thread::scope(|scope| {
+                scope.spawn(|| {
+                    let waker = Waker::from(Arc::new(Unpark(std::thread::current())));
+                    start.wait();
+                    let mut waiting = pin!(signal.cancelled());
+                    while waiting.as_mut().poll(&mut Context::from_waker(&waker)).is_pending() {
+                        std::thread::park();
+                    }
+                });
+                start.wait();
+                signal.raise().for_each(Waker::wake);
+            });
+            assert!(signal.is_cancelled());
+        }
+    }
+
+    #[test]
+    fn who_gives_up_leaves_nothing_behind() {
+        let signal = CancelSignal::default();
+        let mut cx = Context::from_waker(Waker::noop());
+        for _ in 0..10 {
+            let mut waiting = Box::pin(signal.cancelled());
+            assert!(waiting.as_mut().poll(&mut cx).is_pending());
+            assert!(waiting.as_mut().poll(&mut cx).is_pending());
+            assert_eq!(signal.inner.lock().len(), 1);
+        }
+        assert_eq!(signal.inner.lock().len(), 0);
+        assert_eq!(signal.raise().count(), 0);
     }
 }

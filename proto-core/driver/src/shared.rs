@@ -2,8 +2,10 @@
 
 use std::collections::{BTreeMap, HashMap};
 use std::fmt;
+use std::future::poll_fn;
+use std::io;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::task::Waker;
+use std::task::{Poll, Waker};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
@@ -12,6 +14,7 @@ use nova_proto_core::{
 };
 
 use crate::incoming::CancelSignal;
+use crate::waiters::Waiters;
 
 pub(crate) type Clock = dyn Fn() -> Instant + Send + Sync;
 
@@ -28,8 +31,10 @@ pub(crate) struct State {
     pub(crate) serving: BTreeMap<RequestId, CancelSignal>,
     /// Set with the handshake's end.
     pub(crate) connected: Option<(Agreed, Bytes)>,
+    /// What the stream itself said when it failed.
+    pub(crate) stream_error: Option<Arc<io::Error>>,
     /// Woken when the handshake or the connection ends.
-    pub(crate) watchers: Vec<Waker>,
+    pub(crate) watchers: Waiters,
     /// The driver, while it sleeps.
     driver: Option<Waker>,
     /// A command came since the driver last looked.
@@ -49,7 +54,8 @@ impl Shared {
             calls: HashMap::new(),
             serving: BTreeMap::new(),
             connected: None,
-            watchers: Vec::new(),
+            stream_error: None,
+            watchers: Waiters::default(),
             driver: None,
             touched: false,
         };
@@ -96,6 +102,20 @@ impl Shared {
         });
     }
 
+    /// Waits until the state has what `find` looks for; it is asked at every change of handshake and connection.
+    pub(crate) async fn until<T>(&self, mut find: impl FnMut(&State) -> Option<T>) -> T {
+        let mut watcher = Watcher { shared: self, place: None };
+        poll_fn(|cx| {
+            let mut state = self.lock();
+            if let Some(found) = find(&state) {
+                return Poll::Ready(found);
+            }
+            state.watchers.wait(&mut watcher.place, cx.waker());
+            Poll::Pending
+        })
+        .await
+    }
+
     pub(crate) fn drain(&self, within: Duration) {
         let now = self.now();
         self.command(|state| {
@@ -107,16 +127,23 @@ impl Shared {
     }
 }
 
+/// One who waits for a change of the state.
+struct Watcher<'a> {
+    shared: &'a Shared,
+    place: Option<u64>,
+}
+
+impl Drop for Watcher<'_> {
+    fn drop(&mut self) {
+        let left = self.shared.lock().watchers.leave(self.place);
+        // Not under the lock: a waker is code of somebody else.
+        drop(left);
+    }
+}
+
 impl State {
     pub(crate) fn close_reason(&self) -> Option<CloseReason> {
         self.connection.close_reason().cloned()
-    }
-
-    /// Wakes `waker` when the handshake or the connection ends.
-    pub(crate) fn watch(&mut self, waker: &Waker) {
-        if !self.watchers.iter().any(|watcher| watcher.will_wake(waker)) {
-            self.watchers.push(waker.clone());
-        }
     }
 
     /// The driver looks at everything now.
