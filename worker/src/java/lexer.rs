@@ -355,11 +355,30 @@ impl<'a> Lexer<'a> {
         Some(found)
     }
 
-    /// Where a line inside of the comment begins another comment, which means that this one was never closed.
+    /// Where a comment ends that was never closed, which shows by a line inside of it that begins another one: where
+    /// its lines cease to begin with stars, or else in front of that other comment.
     fn nested_comment(&self, from: usize, to: usize) -> Option<usize> {
-        memmem::find_iter(&self.bytes[from..to], b"/*")
+        let other = memmem::find_iter(&self.bytes[from..to], b"/*")
             .map(|at| from + at)
-            .find(|&at| self.indent(at).is_some())
+            .find(|&at| self.indent(at).is_some())?;
+        Some(self.starred_lines_end(from).filter(|&end| end < other).unwrap_or(other))
+    }
+
+    /// Where the first line begins that has no star in front, if the one behind `at` has.
+    fn starred_lines_end(&self, at: usize) -> Option<usize> {
+        let mut end = None;
+        let mut line = self.line_end(at);
+        while line < self.bytes.len() {
+            let start = line + 1;
+            let rest = &self.bytes[start..];
+            let first = start + rest.iter().take_while(|byte| matches!(byte, b' ' | b'\t' | b'\n')).count();
+            if self.byte(first) != b'*' {
+                return end.map(|_: usize| start);
+            }
+            line = self.line_end(first);
+            end = Some(line);
+        }
+        None
     }
 }
 
