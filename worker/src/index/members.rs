@@ -9,8 +9,8 @@ use super::Query;
 use super::layer::Layer;
 use super::pattern::Name;
 use super::query::{Containers, Qualifiers, split_module};
-use super::score::{self, MODULE_WEIGHT, Qualified, TYPE_WEIGHT};
-use super::segment::{NO_PARENT, Segment, segments};
+use super::score::{self, Fit, MODULE_WEIGHT, Qualified, TYPE_WEIGHT};
+use super::segment::{NO_PARENT, Segment};
 use super::top::{Candidate, Top};
 
 /// Offers all symbols of `layer` that match a query with qualifiers.
@@ -19,14 +19,10 @@ pub(super) fn search<'a>(layer: &'a Layer, query: &Query, containers: &Container
         modules(layer, query, containers, top);
     }
     let segment = layer.segment();
-    let named = matching(segment, &containers.qualifiers);
-    let within = match &containers.whole {
-        Some(whole) => matching(segment, whole),
-        None => vec![None; named.len()],
-    };
+    let fits = fits(segment, containers);
     let kinds = query.kinds.without(SymbolKind::Module);
     let mut last = None;
-    for slot in members(layer, &[&named, &within]) {
+    for slot in members(layer, &fits) {
         let (name, part) = match last {
             Some((name, part)) if segment.slots_of(name).contains(&slot) => (name, part),
             _ => {
@@ -37,7 +33,7 @@ pub(super) fn search<'a>(layer: &'a Layer, query: &Query, containers: &Container
         last = Some((name, part));
         let traits = segment.slots.traits[slot as usize];
         let container = segment.slots.container[slot as usize] as usize;
-        if let Some(score) = score::of(traits, part, named[container], within[container])
+        if let Some(score) = score::of(traits, part, fits[container])
             && kinds.contains(traits.kind())
         {
             let file = segment.container(slot).file;
@@ -53,13 +49,12 @@ fn modules<'a>(layer: &'a Layer, query: &Query, containers: &Containers, top: &m
     let groups = segment.names.groups.iter().filter(|group| group.weight == MODULE_WEIGHT);
     for name in groups.flat_map(|group| group.names.clone()) {
         let (container, simple) = split_module(segment.name(name));
-        let fit = |qualifiers: &Qualifiers| qualifiers.fit(segments(container));
-        let (named, within) = (fit(&containers.qualifiers), containers.whole.as_ref().and_then(fit));
-        let part = named.and_then(|_| query.name_part(Name::new(simple)));
+        let fit = containers.fit(container);
+        let part = query.name_part(Name::new(simple)).filter(|_| fit != Fit::default());
         for slot in segment.slots_of(name) {
             let file = segment.container(slot).file;
             let traits = segment.slots.traits[slot as usize];
-            if let Some(score) = score::of(traits, part, named, within)
+            if let Some(score) = score::of(traits, part, fit)
                 && traits.kind() == SymbolKind::Module
                 && layer.is_live(file)
             {
@@ -69,10 +64,25 @@ fn modules<'a>(layer: &'a Layer, query: &Query, containers: &Containers, top: &m
     }
 }
 
-/// By container: how well the qualifiers fit it.
-fn matching(segment: &Segment, qualifiers: &Qualifiers) -> Vec<Option<Qualified>> {
+/// By container: how well the query fits it.
+fn fits(segment: &Segment, containers: &Containers) -> Vec<Fit> {
     let all = &segment.slots.containers;
-    let mut found = vec![None; all.len()];
+    let mut fits = vec![Fit::default(); all.len()];
+    types(segment, &containers.qualifiers, |at, fit| fits[at].named = fit);
+    if let Some(whole) = &containers.whole {
+        types(segment, whole, |at, fit| fits[at].within = fit);
+    }
+    let packages: Vec<Fit> = segment.files.packages.iter().map(|package| containers.fit(package)).collect();
+    let start = all.partition_point(|container| container.parent < NO_PARENT);
+    for (fit, container) in fits[start..].iter_mut().zip(&all[start..]) {
+        *fit = packages[segment.files.package[container.file as usize] as usize];
+    }
+    fits
+}
+
+/// Tells `found` of each type whose name the innermost of `qualifiers` fits how well they fit in all.
+fn types(segment: &Segment, qualifiers: &Qualifiers, mut found: impl FnMut(usize, Option<Qualified>)) {
+    let all = &segment.slots.containers;
     let innermost = qualifiers.innermost();
     for group in segment.names.groups.iter().filter(|group| group.weight >= TYPE_WEIGHT) {
         let names = segment.names.starting_with(group, &innermost.folded[..1]);
@@ -83,25 +93,18 @@ fn matching(segment: &Segment, qualifiers: &Qualifiers) -> Vec<Option<Qualified>
             let slots = segment.slots_of(name);
             let start = all.partition_point(|container| container.parent < slots.start);
             let members = all[start..].iter().take_while(|container| container.parent < slots.end);
-            for (found, container) in found[start..].iter_mut().zip(members) {
-                *found = qualifiers.fit(segment.container_segments(*container));
+            for (at, container) in (start..).zip(members) {
+                found(at, qualifiers.fit(segment.container_segments(*container)));
             }
         }
     }
-    let packages = segment.files.packages.iter();
-    let packages: Vec<_> = packages.map(|package| qualifiers.fit(segments(package))).collect();
-    let start = all.partition_point(|container| container.parent < NO_PARENT);
-    for (found, container) in found[start..].iter_mut().zip(&all[start..]) {
-        *found = packages[segment.files.package[container.file as usize] as usize];
-    }
-    found
 }
 
-/// The slots whose container matches in one of `matches`, in ascending order. The set is one bit a symbol.
-fn members(layer: &Layer, matches: &[&[Option<Qualified>]]) -> impl Iterator<Item = u32> {
+/// The slots in containers that the query fits, in ascending order. The set is one bit a symbol.
+fn members(layer: &Layer, fits: &[Fit]) -> impl Iterator<Item = u32> {
     let segment = layer.segment();
-    let is_match = |container: usize| matches.iter().any(|matches| matches[container].is_some());
-    let containers = segment.slots.containers.iter().enumerate();
+    let is_match = |container: u32| fits[container as usize] != Fit::default();
+    let containers = (0..).zip(&segment.slots.containers);
     let mut files: Vec<u32> =
         containers.filter(|&(at, _)| is_match(at)).map(|(_, container)| container.file).collect();
     files.sort_unstable();
@@ -109,7 +112,7 @@ fn members(layer: &Layer, matches: &[&[Option<Qualified>]]) -> impl Iterator<Ite
     let mut set = vec![0_u64; segment.symbol_count().div_ceil(64)];
     for file in files.into_iter().filter(|&file| layer.is_live(file)) {
         for &slot in segment.source_order(file) {
-            let is_member = is_match(segment.slots.container[slot as usize] as usize);
+            let is_member = is_match(segment.slots.container[slot as usize]);
             set[slot as usize / 64] |= u64::from(is_member) << (slot % 64);
         }
     }

@@ -4,7 +4,7 @@ use nova_proto_core::messages::SymbolKind;
 
 use super::KindSet;
 use super::pattern::{Name, Pattern};
-use super::score::{self, NamePart, Qualified, Traits};
+use super::score::{self, Fit, NamePart, Qualified, Traits};
 use super::segment::segments;
 use super::typed::{SEPARATORS, Typed};
 
@@ -94,13 +94,12 @@ impl Query {
             return None;
         }
         let traits = Traits::new(kind, top_level, score::place(path));
-        let Some(Containers { qualifiers, whole }) = &self.containers else {
-            return score::of(traits, self.name_part(Name::new(name)), Some(Qualified::NOT), None);
+        let Some(containers) = &self.containers else {
+            return score::of(traits, self.name_part(Name::new(name)), Fit::ANYWHERE);
         };
         let (container, name) =
             if kind == SymbolKind::Module { split_module(name) } else { (container, name) };
-        let whole = whole.as_ref().and_then(|whole| whole.fit(segments(container)));
-        score::of(traits, self.name_part(Name::new(name)), qualifiers.fit(segments(container)), whole)
+        score::of(traits, self.name_part(Name::new(name)), containers.fit(container))
     }
 
     /// The share of the score that the name decides, or `None` if the pattern does not match it.
@@ -116,6 +115,14 @@ impl Query {
 /// The name of a module as qualifiers see it: what stands before the last dot, and what behind it.
 pub(super) fn split_module(name: &str) -> (&str, &str) {
     name.rsplit_once('.').unwrap_or(("", name))
+}
+
+impl Containers {
+    /// How well the query fits a dotted container.
+    pub(super) fn fit(&self, container: &str) -> Fit {
+        let fit = |qualifiers: &Qualifiers| qualifiers.fit(segments(container));
+        Fit { named: fit(&self.qualifiers), within: self.whole.as_ref().and_then(fit) }
+    }
 }
 
 impl Qualifiers {

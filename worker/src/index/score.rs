@@ -64,11 +64,11 @@ impl NamePart {
 
 /// How well qualifiers fit a container; the better, the greater.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) struct Qualified(u32);
+pub(super) struct Qualified(u8);
 
 impl Qualified {
     /// There are no qualifiers.
-    pub(super) const NOT: Self = Self(0);
+    const NOT: Self = Self(0);
     /// One at least fits the beginnings of its segment's words.
     pub(super) const BY_WORDS: Self = Self(1);
     /// All fit the beginnings of their segments.
@@ -77,20 +77,29 @@ impl Qualified {
     pub(super) const IN_FULL: Self = Self(3);
 
     fn part(self) -> u32 {
-        self.0 << QUALIFIED_SHIFT
+        u32::from(self.0) << QUALIFIED_SHIFT
     }
+}
+
+/// How well a query fits the container of a symbol.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(super) struct Fit {
+    /// How well its qualifiers do.
+    pub(super) named: Option<Qualified>,
+    /// How well the whole query does.
+    pub(super) within: Option<Qualified>,
+}
+
+impl Fit {
+    /// That of a query without qualifiers.
+    pub(super) const ANYWHERE: Self = Self { named: Some(Qualified::NOT), within: None };
 }
 
 /// The score of a symbol of which `name` is the name's share, or `None` if it does not match.
 ///
-/// `named` is how well the qualifiers fit its container, and `within` how well the whole query does: then the symbol
-/// matches whatever its name is.
-pub(super) fn of(
-    traits: Traits,
-    name: Option<NamePart>,
-    named: Option<Qualified>,
-    within: Option<Qualified>,
-) -> Option<u32> {
+/// A symbol in a container that the whole query fits matches whatever its name is.
+pub(super) fn of(traits: Traits, name: Option<NamePart>, container: Fit) -> Option<u32> {
+    let Fit { named, within } = container;
     let is_constructor = traits.kind() == SymbolKind::Constructor;
     let part_of_name = |name: NamePart| if is_constructor { name.of_constructors } else { name.of_others };
     let by_name = name.zip(named).map(|(name, qualified)| part_of_name(name) | qualified.part());

@@ -14,8 +14,8 @@ use super::layer::Layer;
 use super::members;
 use super::pattern::Pattern;
 use super::score::{
-    self, ANCHORED, ANCHORED_UNBROKEN, EMPTY, EXACT, HUMPS, INITIALS, MISCASED, NamePart, PREFIX, Qualified,
-    Rung, SUBSEQUENCE, SUBSTRING, UNBROKEN,
+    self, ANCHORED, ANCHORED_UNBROKEN, EMPTY, EXACT, Fit, HUMPS, INITIALS, MISCASED, NamePart, PREFIX, Rung,
+    SUBSEQUENCE, SUBSTRING, UNBROKEN,
 };
 use super::segment::Group;
 use super::top::{Candidate, Top};
@@ -193,7 +193,7 @@ impl<'a> Scan<'a> {
             if !self.query.kinds.contains(traits.kind()) {
                 continue;
             }
-            let Some(score) = score::of(traits, Some(name_part), Some(Qualified::NOT), None) else {
+            let Some(score) = score::of(traits, Some(name_part), Fit::ANYWHERE) else {
                 continue;
             };
             let file = segment.container(slot).file;
