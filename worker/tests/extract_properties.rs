@@ -1,9 +1,7 @@
 //! What holds for the extractor on any text whatsoever.
 
 use std::fs;
-use std::hint::black_box;
 use std::path::Path;
-use std::time::{Duration, Instant};
 
 use nova_worker::java::extract;
 use nova_worker::{Declaration, Outline};
@@ -198,75 +196,4 @@ proptest! {
         };
         prop_assert_eq!(above(&check(&text)), above(&whole));
     }
-}
-
-fn time(text: &str) -> Duration {
-    let runs = (0..3).map(|_| {
-        let start = Instant::now();
-        black_box(extract(black_box(text)));
-        start.elapsed()
-    });
-    runs.min().unwrap_or_default()
-}
-
-/// Four times the text takes about four times as long; anything quadratic would take sixteen times.
-#[test]
-fn time_is_linear_on_hostile_text() {
-    let hostile = [
-        ("", "("),
-        ("", "{"),
-        ("", "}"),
-        ("", "<"),
-        ("", "["),
-        ("", "\""),
-        ("", "'"),
-        ("", "\"\"\"\n"),
-        ("", "/*"),
-        ("", "/*\n"),
-        ("class A { ", "@A("),
-        ("", "@A(\n"),
-        ("class A { int x = ", "a < b, "),
-        ("class A { int x = ", "a(\n"),
-        ("class A { int x = ", "\n"),
-        ("class A { int x = a", "\n\n// c\n"),
-        ("class A { ", "void f("),
-        ("class A { ", "void f(\n"),
-        ("class A { ", "void f() {\n"),
-        ("class A { void f() {", "\nint x = (("),
-        ("class A { void f() {", "\n@A(\n"),
-        ("class A { void f() {\n", "=======\n"),
-        ("class A { ", "List<"),
-        ("", "class A { "),
-        ("", "class A {\n"),
-        ("", "record A("),
-        ("", "record A(int x,"),
-        ("enum A { ", "B("),
-        ("enum A { ", "B "),
-        ("", "\\u007b"),
-        ("", "int a,"),
-        ("class A { ", "int a;"),
-        ("", "\\"),
-        ("", "a."),
-        ("", "import a.\n"),
-        ("", "\t"),
-        ("class A { void f() { ", "/*\n{"),
-        ("class A { int x = ", "a, b = c < d, "),
-        ("} ", "int a;"),
-        ("} class A { } ", "\nint a;"),
-        ("class A { int x = ", "() -> {\n"),
-        ("class A { int x = f(", "() -> {\n"),
-        ("/* ", "\n/* "),
-        ("", "@A @B "),
-        ("", "é"),
-    ];
-    let slow: Vec<_> = hostile
-        .iter()
-        .filter(|(start, piece)| {
-            let text = |size: usize| format!("{start}{}", piece.repeat(size / piece.len()));
-            let (short, long) = (text(30_000), text(120_000));
-            // Noise of the machine must not fail the test: a quadratic case fails every time.
-            (0..6).all(|_| time(&long) > time(&short) * 9 + Duration::from_millis(1))
-        })
-        .collect();
-    assert!(slow.is_empty(), "not linear: {slow:?}");
 }

@@ -55,7 +55,7 @@ fn limit() -> impl Strategy<Value = usize> {
 }
 
 fn outline() -> impl Strategy<Value = Arc<Outline>> {
-    let package = select(vec!["", "java", "java.util", "com.Hash.Map"]);
+    let package = select(vec!["", "java", "java.util", "util", "com.Hash.Map", "hash.map.Get"]);
     let declaration = (name(), kind(), any::<u32>(), 0..3_u32, 0..3_u32);
     (package, vec(declaration, 0..12)).prop_map(|(package, declarations)| {
         let mut outline = Outline::new(package);
@@ -75,12 +75,23 @@ fn outline() -> impl Strategy<Value = Arc<Outline>> {
 }
 
 fn path() -> impl Strategy<Value = Arc<str>> {
-    let directories = select(vec!["a", "src/main", "src/test/x", "generated", "Z", "é"]);
+    let directories =
+        select(vec!["a", "src/main", "src/test/x", "generated", "sun", "a.internal/b", "Z", "é"]);
     (directories, 0..9_u8).prop_map(|(directory, file)| format!("{directory}/F{file}.java").into())
 }
 
 fn files() -> impl Strategy<Value = Files> {
     btree_map(path(), outline(), 0..14)
+}
+
+/// Qualifiers in every notation: of packages, types and both, by beginnings and by words.
+fn qualifiers() -> impl Strategy<Value = String> {
+    let names = vec![
+        "Map", "HMap", "HM", "hash", "Hash.Map", "util", "java", "ju", "u", "j.u", "B", "map$Get", "com.H.M",
+        "X/java",
+    ];
+    (select(names), select(vec![".", "#", "::", "/", "$"]))
+        .prop_map(|(name, separator)| name.to_owned() + separator)
 }
 
 fn query() -> impl Strategy<Value = Query> {
@@ -89,8 +100,9 @@ fn query() -> impl Strategy<Value = Query> {
             .prop_map(String::from_iter),
         2 => name(),
         1 => name().prop_map(|name| name.to_lowercase()),
-        2 => (name(), 0..4_usize, select(vec!["Map#", "util.", "java.", "h.m.", "Hash.Map.", "ha#", "u.", "B."]))
-            .prop_map(|(name, length, qualifiers)| qualifiers.to_owned() + &String::from_iter(name.chars().take(length))),
+        3 => (qualifiers(), name(), 0..4_usize, select(vec!["", "", "", "(K,V)", "<K>", ".java:7"])).prop_map(
+            |(qualifiers, name, length, rest)| qualifiers + &String::from_iter(name.chars().take(length)) + rest
+        ),
         1 => (name(), any::<u64>()).prop_map(|(name, keep)| {
             name.chars().enumerate().filter(|(at, _)| keep >> (at % 64) & 1 == 1).map(|(_, c)| c).collect()
         }),
@@ -199,6 +211,61 @@ proptest! {
             let shards: Vec<_> = shards.iter().map(snapshot).collect();
             prop_assert_eq!(&search_all(&shards, &query, limit), &expected);
             prop_assert_eq!(merged(shards.iter().map(|shard| shard.search(&query, limit)), limit), expected.clone());
+        }
+    }
+}
+
+/// How a shard that can send no more than `cut` hits answers.
+fn cut_short(mut found: Found, cut: usize) -> Found {
+    found.truncated |= found.hits.len() > cut;
+    found.hits.truncate(cut);
+    found
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(300) })]
+
+    /// The score is the same for all, so that only paths and places tell hits apart. One shard's answer is cut short;
+    /// what is left of the whole is exactly the beginning of the true answer, up to the last hit of that shard.
+    #[test]
+    fn shards_full_of_ties_and_one_answer_cut_short(
+        lines in btree_map(path(), vec((0..3_u32, 0..3_u32), 1..8), 1..24),
+        assignment in vec(0..64_usize, 1..20),
+        limit in 1..60_usize,
+        cut in 0..30_usize,
+        victim in 0..17_usize,
+    ) {
+        let outline = |lines: &Vec<(u32, u32)>| {
+            let mut outline = Outline::new("p");
+            for (index, &(line, column)) in (0..).zip(lines) {
+                let column = column + 3 * index;
+                outline.push(Declaration { name: "put", kind: SymbolKind::Method, parent: None, line, column });
+            }
+            Arc::new(outline)
+        };
+        let place = |path: &str| path.replace("src/test/x", "t").replace("generated", "g").replace("sun", "s").replace("internal", "i");
+        let files: Files = lines.iter().map(|(path, lines)| (place(path).into(), outline(lines))).collect();
+        let query = Query::parse("put", KindSet::ALL).unwrap();
+        let whole = full_scan(&files, &query, usize::MAX);
+        prop_assert!(whole.hits.iter().all(|hit| hit.score == whole.hits[0].score));
+        for count in [1, 2, 17] {
+            let mut shards = vec![Files::new(); count];
+            for (index, (path, outline)) in files.iter().enumerate() {
+                shards[assignment[index % assignment.len()] % count].insert(Arc::clone(path), Arc::clone(outline));
+            }
+            let mut answers: Vec<Found> =
+                shards.iter().map(|shard| snapshot(shard).search(&query, limit)).collect();
+            prop_assert_eq!(merged(answers.clone(), limit), full_scan(&files, &query, limit));
+            let victim = &mut answers[victim % count];
+            *victim = cut_short(std::mem::take(victim), cut);
+            let end = match victim {
+                Found { hits, truncated: true } if hits.len() < limit => hits.last().map_or(0, |last| {
+                    whole.hits.iter().position(|hit| hit == last).expect("the answers are true") + 1
+                }),
+                _ => usize::MAX,
+            };
+            let expected = full_scan(&files, &query, limit.min(end));
+            prop_assert_eq!(merged(answers, limit), expected, "{} shards", count);
         }
     }
 }

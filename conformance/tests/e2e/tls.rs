@@ -312,8 +312,8 @@ fn what_gives_source_code_or_secrets_away_is_refused() {
         assert!(ended.stderr.contains(part), "{flags:?}: {}", ended.stderr);
     }
     // With the flag it is taken at its word.
-    let flags =
-        ["serve", "--json", "--root", arg(&harbour()), "--listen", "tcp:127.0.0.1:0", "--allow-insecure"];
+    let root = harbour();
+    let flags = ["serve", "--json", "--root", arg(&root), "--listen", "tcp:127.0.0.1:0", "--allow-insecure"];
     let nova = Process::start(certificates.scene.nova(flags).args(["--auth-token", "x"]));
     let line: serde_json::Value = serde_json::from_str(&nova.stdout_has("\n", SOON)).expect("a line of JSON");
     let address = line["listen"].as_str().expect("an address");

@@ -4,7 +4,7 @@ use std::cmp::Reverse;
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use super::score::{Traits, is_aside};
+use super::score::{Traits, place};
 use super::segment::{Container, Files, Group, NO_PARENT, Names, Segment, Slots};
 use super::words::{characters, folded, pairs, starting, word_starts};
 use crate::Outline;
@@ -34,7 +34,7 @@ impl Builder {
     pub(super) fn push(&mut self, path: Arc<str>, outline: &Outline) {
         debug_assert!(self.files.paths.last().is_none_or(|last| **last < *path));
         let file = number(self.files.paths.len());
-        let aside = is_aside(&path);
+        let place = place(&path);
         let first_row = self.rows.len();
         self.files.paths.push(path);
         self.files.package.push(self.packages.intern(outline.package()));
@@ -54,7 +54,7 @@ impl Builder {
                 container,
                 line: declaration.line,
                 column: declaration.column,
-                traits: Traits::new(declaration.kind, parent.is_none(), aside),
+                traits: Traits::new(declaration.kind, parent.is_none(), place),
             });
         }
     }

@@ -1,8 +1,7 @@
 //! Immutable snapshots of a shard's symbols and the exact search over them.
 //!
-//! [`Snapshot`] holds the declarations of many files, [`Query`] says what is sought and what each symbol scores;
-//! the module [`score`] specifies the scoring for workers in any language. A search returns exactly what scoring
-//! every symbol and sorting by [`HitKey`](nova_proto_core::messages::HitKey) would return.
+//! [`Snapshot`] holds the declarations of many files, [`Query`] says what is sought and what each symbol scores.
+//! A search returns exactly what scoring every symbol and sorting by [`HitKey`](nova_proto_core::messages::HitKey) would return.
 
 mod builder;
 mod kinds;
@@ -10,11 +9,12 @@ mod layer;
 mod members;
 mod pattern;
 mod query;
-pub mod score;
+mod score;
 mod search;
 mod segment;
 mod snapshot;
 mod top;
+mod typed;
 mod words;
 
 pub use kinds::KindSet;

@@ -3,9 +3,10 @@
 use std::fmt;
 
 use super::score::{
-    ANCHORED, ANCHORED_UNBROKEN, EXACT, HUMPS, INITIALS, PREFIX, Rung, SUBSEQUENCE, SUBSTRING, UNBROKEN,
+    ANCHORED, ANCHORED_UNBROKEN, EXACT, HUMPS, INITIALS, MISCASED, PREFIX, Qualified, Rung, SUBSEQUENCE,
+    SUBSTRING, UNBROKEN,
 };
-use super::words::{MAX_WORD_START, characters, fold, letter, pair, pairs, word_starts};
+use super::words::{MAX_WORD_START, characters, fold, folded, letter, pair, pairs, word_starts};
 
 /// The longest pattern that may abbreviate: its characters fit the bits of one word.
 const MAX_ABBREVIATION: usize = 64;
@@ -36,6 +37,8 @@ pub(super) struct Pattern {
     chars: Vec<char>,
     /// Whether the pattern may stand for the first letters of a name's words: it is all in upper case.
     pub(super) are_initials: bool,
+    /// Whether there are characters in upper case, so that a name in another case does not fit.
+    pub(super) has_upper: bool,
     /// The pattern as it sorts among names.
     pub(super) folded: Vec<char>,
     /// The bits that the signature of a name must have for the pattern to match at all.
@@ -55,6 +58,7 @@ impl Pattern {
         Self {
             are_initials: (2..=MAX_ABBREVIATION).contains(&chars.len())
                 && chars.iter().all(|&c| fold(c) != c),
+            has_upper: chars.iter().any(|&c| fold(c) != c),
             characters: characters(chars.iter().copied()),
             pairs: pairs(folded.iter().copied()),
             joints: folded.windows(2).map(|two| (pair(two[0], two[1]), letter(two[1]))).collect(),
@@ -85,7 +89,7 @@ impl Pattern {
     /// The rung of a name for this pattern, which must not be empty, and whether it matches in the same case.
     pub(super) fn rank(&self, name: Name<'_>) -> Option<(Rung, bool)> {
         let rung = self.rung(name)?;
-        Some((rung, self.holds_with(rung, name, &self.equals)))
+        Some((rung, rung != MISCASED && self.holds_with(rung, name, &self.equals)))
     }
 
     fn rung(&self, name: Name<'_>) -> Option<Rung> {
@@ -96,17 +100,18 @@ impl Pattern {
         if self.holds(INITIALS, name) {
             return Some(INITIALS);
         }
-        if begins {
+        // Who types upper case means it; what begins so in another case is as good as other abbreviations.
+        if begins && (!self.has_upper || self.holds_with(PREFIX, name, &self.equals)) {
             return Some(PREFIX);
         }
-        if !self.abbreviates() {
-            return self.holds(SUBSTRING, name).then_some(SUBSTRING);
-        }
-        if name.is_ascii() {
+        let rung = if !self.abbreviates() {
+            self.holds(SUBSTRING, name).then_some(SUBSTRING)
+        } else if name.is_ascii() {
             climb(self.ascii_places(name, &self.fits), name.starts, self.goal())
         } else {
             climb(self.places(name, &self.fits), name.starts, self.goal())
-        }
+        };
+        rung.or_else(|| self.holds(MISCASED, name).then_some(MISCASED))
     }
 
     /// Whether the condition of `rung` holds; that of a higher one may as well.
@@ -122,6 +127,7 @@ impl Pattern {
         match rung {
             EXACT | PREFIX => return begins(name.text),
             INITIALS => return self.are_initials && self.fits_word_starts(name),
+            MISCASED => return self.has_upper && self.begins_folded(name.text),
             _ => {}
         }
         if !self.abbreviates() {
@@ -158,10 +164,21 @@ impl Pattern {
         name.text.chars().map(|c| places.of(&self.chars, c))
     }
 
-    /// Whether the pattern fits the beginning of `segment`, and if so whether it fits all of it.
-    pub(super) fn qualifies(&self, segment: &str) -> Option<bool> {
+    fn begins_folded(&self, name: &str) -> bool {
+        let mut rest = folded(name);
+        self.folded.iter().all(|&c| rest.next() == Some(c))
+    }
+
+    /// How well the pattern, as a qualifier, fits the segment of a container; `None` if it does not.
+    pub(super) fn qualifies(&self, segment: &str) -> Option<Qualified> {
         let mut rest = segment.chars();
-        self.chars.iter().all(|&q| rest.next().is_some_and(|n| fits(q, n))).then(|| rest.next().is_none())
+        if self.chars.iter().all(|&q| rest.next().is_some_and(|n| fits(q, n))) {
+            let is_whole = rest.next().is_none();
+            return Some(if is_whole { Qualified::IN_FULL } else { Qualified::BY_BEGINNING });
+        }
+        let may_begin = segment.chars().next().is_some_and(|n| fits(self.chars[0], n));
+        let by_words = may_begin && self.abbreviates() && self.holds(ANCHORED, Name::new(segment));
+        by_words.then_some(Qualified::BY_WORDS)
     }
 }
 
@@ -317,7 +334,7 @@ mod tests {
         assert_eq!(rung("current", "ConcurrentHashMap"), Some((SUBSTRING, true)));
         assert_eq!(rung("crntmp", "ConcurrentHashMap"), Some((SUBSEQUENCE, false)));
         assert_eq!(rung("HASH", "ConcurrentHashMap"), None);
-        assert_eq!(rung("CHMod", "chmod"), None);
+        assert_eq!(rung("CHMod", "chmod"), Some((MISCASED, false)));
         assert_eq!(rung("aab", "aaAb"), Some((ANCHORED_UNBROKEN, false)));
     }
 

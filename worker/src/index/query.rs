@@ -4,26 +4,41 @@ use nova_proto_core::messages::SymbolKind;
 
 use super::KindSet;
 use super::pattern::{Name, Pattern};
-use super::score::{self, Traits};
+use super::score::{self, Fit, NamePart, Qualified, Traits};
+use super::segment::segments;
+use super::typed::{SEPARATORS, Typed};
 
 /// What is sought: part of a name, perhaps qualified by its container, among some kinds of symbols.
 ///
 /// `CHM` and `ConcurHM` find `ConcurrentHashMap`, `util.HashMap` the class of that package, `Map#put` and `Map.put`
 /// the method, and `Map#` all members of `Map`. Lower-case letters match either case. The exact rules are those of
-/// the module [`score`](super::score).
+/// section A.6 of `docs/PROTOCOL.md`.
 #[derive(Debug, Clone)]
 pub struct Query {
-    /// A symbol is matched by the one that has its kind, so no two share one.
-    matchers: Vec<Matcher>,
+    pub(super) pattern: Pattern,
+    pub(super) kinds: KindSet,
+    /// Where a symbol must be declared; `None`: anywhere.
+    pub(super) containers: Option<Containers>,
+    /// Whether constructors stand behind other matches.
+    pub(super) sets_back: bool,
 }
 
-/// One way for symbols of some kinds to match.
+/// Where a symbol must be declared to match.
 #[derive(Debug, Clone)]
-pub(super) struct Matcher {
-    pub(super) pattern: Pattern,
-    /// Innermost last; each is not empty.
-    pub(super) qualifiers: Vec<Pattern>,
-    pub(super) kinds: KindSet,
+pub(super) struct Containers {
+    /// What contains symbols whose names match.
+    pub(super) qualifiers: Qualifiers,
+    /// What contains symbols that match whatever their names are: what the whole query names.
+    pub(super) whole: Option<Qualifiers>,
+}
+
+/// The names that the last segments of a container must have.
+#[derive(Debug, Clone)]
+pub(super) struct Qualifiers {
+    /// Innermost last; there is one at least, and none is empty.
+    patterns: Vec<Pattern>,
+    /// Whether those in front may go beyond the container: a path names more than a package.
+    is_path: bool,
 }
 
 /// Why a text is no query.
@@ -51,19 +66,15 @@ impl Query {
         if text.chars().nth(Self::MAX_CHARS).is_some() {
             return Err(QueryError::TooLong { max: Self::MAX_CHARS });
         }
-        let text: String = text.chars().filter(|c| !c.is_whitespace()).collect();
-        let (qualifiers, name) = text.rsplit_once(['.', '#']).unwrap_or(("", &text));
-        let qualifiers = qualifiers.split(['.', '#']).filter(|part| !part.is_empty());
-        let qualifiers: Vec<Pattern> = qualifiers.map(Pattern::new).collect();
-        let named = Matcher { pattern: Pattern::new(name), qualifiers, kinds };
-        if named.qualifiers.is_empty() {
-            return Ok(Self { matchers: vec![named] });
-        }
-        let modules = kinds.iter().filter(|&kind| kind == SymbolKind::Module).collect();
-        let module = Matcher { pattern: Pattern::new(&text), qualifiers: Vec::new(), kinds: modules };
-        let others = kinds.without(SymbolKind::Module);
-        let matchers = vec![module, Matcher { kinds: others, ..named }];
-        Ok(Self { matchers })
+        let Typed { text, kinds, is_call } = Typed::read(text, kinds);
+        let (front, name) = text.rsplit_once(SEPARATORS).unwrap_or(("", &text));
+        let is_path = text.contains('/');
+        let containers = Qualifiers::new(front, is_path).map(|qualifiers| {
+            let whole = Qualifiers::new(&text, is_path).filter(|_| !name.is_empty());
+            Containers { qualifiers, whole }
+        });
+        let sets_back = containers.is_none() && !is_call;
+        Ok(Self { pattern: Pattern::new(name), kinds, containers, sets_back })
     }
 
     /// What a symbol scores, or `None` if it does not match: the definition that every search agrees with.
@@ -79,35 +90,63 @@ impl Query {
         top_level: bool,
         path: &str,
     ) -> Option<u32> {
-        let matcher = self.matchers.iter().find(|matcher| matcher.kinds.contains(kind))?;
-        let segments = container.rsplit('.').filter(|segment| !segment.is_empty());
-        let traits = Traits::new(kind, top_level, score::is_aside(path));
-        let qualified = score::qualified_part(matcher.qualify(segments)?);
-        Some(matcher.name_part(Name::new(name))? | qualified | traits.part())
+        if !self.kinds.contains(kind) {
+            return None;
+        }
+        let traits = Traits::new(kind, top_level, score::place(path));
+        let Some(containers) = &self.containers else {
+            return score::of(traits, self.name_part(Name::new(name)), Fit::ANYWHERE);
+        };
+        let (container, name) =
+            if kind == SymbolKind::Module { split_module(name) } else { (container, name) };
+        score::of(traits, self.name_part(Name::new(name)), containers.fit(container))
     }
 
-    pub(super) fn matchers(&self) -> &[Matcher] {
-        &self.matchers
+    /// The share of the score that the name decides, or `None` if the pattern does not match it.
+    pub(super) fn name_part(&self, name: Name<'_>) -> Option<NamePart> {
+        if self.pattern.len() == 0 {
+            return Some(NamePart::EMPTY);
+        }
+        let (rung, same_case) = self.pattern.rank(name)?;
+        Some(NamePart::new(rung, same_case, name.chars - self.pattern.len(), self.sets_back))
     }
 }
 
-impl Matcher {
-    /// The share of the score that the name decides, or `None` if the pattern does not match it.
-    pub(super) fn name_part(&self, name: Name<'_>) -> Option<u32> {
-        if self.pattern.len() == 0 {
-            return Some(0);
-        }
-        let (rung, same_case) = self.pattern.rank(name)?;
-        Some(score::name_part(rung, same_case, name.chars - self.pattern.len()))
+/// The name of a module as qualifiers see it: what stands before the last dot, and what behind it.
+pub(super) fn split_module(name: &str) -> (&str, &str) {
+    name.rsplit_once('.').unwrap_or(("", name))
+}
+
+impl Containers {
+    /// How well the query fits a dotted container.
+    pub(super) fn fit(&self, container: &str) -> Fit {
+        let fit = |qualifiers: &Qualifiers| qualifiers.fit(segments(container));
+        Fit { named: fit(&self.qualifiers), within: self.whole.as_ref().and_then(fit) }
+    }
+}
+
+impl Qualifiers {
+    fn new(text: &str, is_path: bool) -> Option<Self> {
+        let parts = text.split(SEPARATORS).filter(|part| !part.is_empty());
+        let patterns: Vec<Pattern> = parts.map(Pattern::new).collect();
+        (!patterns.is_empty()).then_some(Self { patterns, is_path })
     }
 
-    /// Whether the qualifiers match a container, given its segments from the innermost one on, and if so whether there
-    /// are any and each is as long as its segment.
-    pub(super) fn qualify<'a>(&self, mut segments: impl Iterator<Item = &'a str>) -> Option<bool> {
-        let mut in_full = !self.qualifiers.is_empty();
-        for qualifier in self.qualifiers.iter().rev() {
-            in_full &= qualifier.qualifies(segments.next()?)?;
+    /// The qualifier of the innermost segment.
+    pub(super) fn innermost(&self) -> &Pattern {
+        &self.patterns[self.patterns.len() - 1]
+    }
+
+    /// How well the qualifiers fit a container, given its segments from the innermost one on; `None` if they do not.
+    pub(super) fn fit<'a>(&self, mut segments: impl Iterator<Item = &'a str>) -> Option<Qualified> {
+        let mut worst = self.innermost().qualifies(segments.next()?)?;
+        for qualifier in self.patterns.iter().rev().skip(1) {
+            match segments.next() {
+                Some(segment) => worst = worst.min(qualifier.qualifies(segment)?),
+                None if self.is_path => break,
+                None => return None,
+            }
         }
-        Some(in_full)
+        Some(worst)
     }
 }

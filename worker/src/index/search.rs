@@ -12,10 +12,10 @@ use nova_proto_core::messages::Found;
 
 use super::layer::Layer;
 use super::members;
-use super::query::Matcher;
+use super::pattern::Pattern;
 use super::score::{
-    self, ANCHORED, ANCHORED_UNBROKEN, EMPTY, EXACT, HUMPS, INITIALS, PREFIX, Rung, SUBSEQUENCE, SUBSTRING,
-    UNBROKEN,
+    self, ANCHORED, ANCHORED_UNBROKEN, EMPTY, EXACT, Fit, HUMPS, INITIALS, MISCASED, NamePart, PREFIX, Rung,
+    SUBSEQUENCE, SUBSTRING, UNBROKEN,
 };
 use super::segment::Group;
 use super::top::{Candidate, Top};
@@ -27,15 +27,14 @@ use super::{Query, Snapshot};
 pub fn search_all(snapshots: &[Snapshot], query: &Query, limit: usize) -> Found {
     let mut top = Top::new(limit.saturating_add(1));
     let layers = || snapshots.iter().flat_map(Snapshot::layers).filter(|layer| layer.live_symbols() > 0);
-    for matcher in query.matchers().iter().filter(|matcher| matcher.kinds.iter().next().is_some()) {
-        if !matcher.qualifiers.is_empty() {
-            layers().for_each(|layer| members::search(layer, matcher, &mut top));
-            continue;
-        }
-        let scans: Vec<Scan<'_>> = layers().map(|layer| Scan::new(layer, matcher)).collect();
-        for pass in Pass::of(matcher) {
-            for scan in &scans {
-                scan.run(pass, &mut top);
+    match &query.containers {
+        Some(containers) => layers().for_each(|layer| members::search(layer, query, containers, &mut top)),
+        None => {
+            let scans: Vec<Scan<'_>> = layers().map(|layer| Scan::new(layer, query)).collect();
+            for pass in Pass::of(&query.pattern) {
+                for scan in &scans {
+                    scan.run(pass, &mut top);
+                }
             }
         }
     }
@@ -70,8 +69,8 @@ enum Select {
 
 impl Pass {
     /// The passes for a pattern, best rungs first.
-    fn of(matcher: &Matcher) -> impl Iterator<Item = Self> {
-        const ALL: [Pass; 9] = [
+    fn of(pattern: &Pattern) -> impl Iterator<Item = Self> {
+        const ALL: [Pass; 11] = [
             Pass { names: Select::All, rungs: (EMPTY, EMPTY) },
             Pass { names: Select::Whole, rungs: (EXACT, EXACT) },
             Pass { names: Select::FirstCharacter, rungs: (INITIALS, INITIALS) },
@@ -81,23 +80,25 @@ impl Pass {
             Pass { names: Select::Pairs, rungs: (SUBSTRING, SUBSTRING) },
             Pass { names: Select::WordStarts, rungs: (HUMPS, HUMPS) },
             Pass { names: Select::Letters, rungs: (SUBSEQUENCE, SUBSEQUENCE) },
+            Pass { names: Select::Whole, rungs: (MISCASED, MISCASED) },
+            Pass { names: Select::Beginning, rungs: (MISCASED, MISCASED) },
         ];
-        let pattern = &matcher.pattern;
         let (empty, abbreviates) = (pattern.len() == 0, pattern.abbreviates());
-        let are_initials = pattern.are_initials;
+        let (are_initials, has_upper) = (pattern.are_initials, pattern.has_upper);
         ALL.into_iter().filter(move |pass| match pass.rungs.0 {
             EMPTY => empty,
             EXACT | PREFIX | SUBSTRING => !empty,
             INITIALS => are_initials,
+            MISCASED => has_upper,
             _ => abbreviates,
         })
     }
 }
 
-/// The search for a matcher without qualifiers in one layer.
+/// The search for a query without qualifiers in one layer.
 struct Scan<'a> {
     layer: &'a Layer,
-    matcher: &'a Matcher,
+    query: &'a Query,
     /// The greatest weight a symbol of the wanted kinds can have.
     max_weight: u8,
     /// By group: the names that have the pattern's letters, once a pass has asked for them.
@@ -105,18 +106,18 @@ struct Scan<'a> {
 }
 
 impl<'a> Scan<'a> {
-    fn new(layer: &'a Layer, matcher: &'a Matcher) -> Self {
-        let weights = matcher.kinds.iter().map(|kind| score::weight(kind, true));
+    fn new(layer: &'a Layer, query: &'a Query) -> Self {
+        let weights = query.kinds.iter().map(|kind| score::weight(kind, true));
         Self {
             layer,
-            matcher,
+            query,
             max_weight: weights.max().unwrap_or(0),
             with_letters: vec![OnceCell::new(); layer.segment().names.groups.len()],
         }
     }
 
     fn run(&self, pass: Pass, top: &mut Top<'a>) {
-        let length = self.matcher.pattern.len();
+        let length = self.query.pattern.len();
         for (group, with_letters) in self.layer.segment().names.groups.iter().zip(&self.with_letters) {
             let Some(surplus) = (group.chars as usize).checked_sub(length) else { continue };
             if matches!(pass.names, Select::Whole) != (surplus == 0) && !matches!(pass.names, Select::All) {
@@ -139,14 +140,14 @@ impl<'a> Scan<'a> {
         with_letters: impl Fn() -> &'s Vec<u32>,
         top: &mut Top<'a>,
     ) {
-        let (names, pattern) = (&self.layer.segment().names, &self.matcher.pattern);
+        let (names, pattern) = (&self.layer.segment().names, &self.query.pattern);
         let mut test = |name| self.test(pass, group, name, top);
         let may_begin_words = |name: &u32| {
             let name = *name as usize;
             pattern.may_begin_words(names.pairs[name], names.starting[name])
         };
         match pass.names {
-            Select::All => group.names.clone().for_each(|name| self.offer(name, 0, top)),
+            Select::All => group.names.clone().for_each(|name| self.offer(name, NamePart::EMPTY, top)),
             Select::Whole | Select::Beginning => names.starting_with(group, &pattern.folded).for_each(test),
             Select::FirstCharacter => {
                 let found = names.starting_with(group, &pattern.folded[..1]);
@@ -165,15 +166,13 @@ impl<'a> Scan<'a> {
 
     /// Those of `names` that have the pattern's letters.
     fn with_letters(&self, names: Range<u32>) -> impl Iterator<Item = u32> {
-        let letters = self.matcher.pattern.characters;
-        let known = &self.layer.segment().names.characters[names.start as usize..names.end as usize];
-        known.iter().zip(names).filter(move |(known, _)| *known & letters == letters).map(|(_, name)| name)
+        self.layer.segment().names.with_letters(names, self.query.pattern.characters)
     }
 
     /// Offers the symbols called `name` if that is on a rung of this pass.
     fn test(&self, pass: Pass, group: &Group, name: u32, top: &mut Top<'a>) {
         let (best, worst) = pass.rungs;
-        let pattern = &self.matcher.pattern;
+        let pattern = &self.query.pattern;
         let text = self.layer.segment().names.in_group(group, name);
         // The weaker condition holds wherever the stronger one does, and most names fail it.
         if !pattern.holds(worst, text) {
@@ -181,19 +180,22 @@ impl<'a> Scan<'a> {
         }
         if let Some((rung, same_case)) = pattern.rank(text).filter(|&(rung, _)| rung >= worst && rung <= best)
         {
-            self.offer(name, score::name_part(rung, same_case, text.chars - pattern.len()), top);
+            let surplus = text.chars - pattern.len();
+            self.offer(name, NamePart::new(rung, same_case, surplus, self.query.sets_back), top);
         }
     }
 
     /// Offers the symbols called `name`, given the name's share of their scores.
-    fn offer(&self, name: u32, name_part: u32, top: &mut Top<'a>) {
+    fn offer(&self, name: u32, name_part: NamePart, top: &mut Top<'a>) {
         let segment = self.layer.segment();
         for slot in segment.slots_of(name) {
             let traits = segment.slots.traits[slot as usize];
-            let score = name_part | traits.part();
-            if !self.matcher.kinds.contains(traits.kind()) {
+            if !self.query.kinds.contains(traits.kind()) {
                 continue;
             }
+            let Some(score) = score::of(traits, Some(name_part), Fit::ANYWHERE) else {
+                continue;
+            };
             let file = segment.container(slot).file;
             if self.layer.has_dead() && !self.layer.is_live(file) {
                 continue;

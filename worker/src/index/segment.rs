@@ -236,6 +236,12 @@ impl Names {
         Name { text: self.get(name), chars: group.chars as usize, starts: self.word_starts[name as usize] }
     }
 
+    /// Those of `names` whose characters have all of `letters` in their signature.
+    pub(super) fn with_letters(&self, names: Range<u32>, letters: u64) -> impl Iterator<Item = u32> {
+        let known = &self.characters[names.start as usize..names.end as usize];
+        known.iter().zip(names).filter(move |(known, _)| *known & letters == letters).map(|(_, name)| name)
+    }
+
     /// The names of `group` whose first folded characters are `start`.
     pub(super) fn starting_with(&self, group: &Group, start: &[char]) -> Range<u32> {
         let compare = |name: &u32| folded(self.get(*name)).take(start.len()).cmp(start.iter().copied());

@@ -1,6 +1,7 @@
 //! Passes over the expression that initialises a field or is the default of an annotation element.
 
 use super::lexer::{Kind, Lexer, class};
+use super::steps;
 use super::words::Word;
 
 /// What ended an initialiser.
@@ -74,6 +75,7 @@ impl Lexer<'_> {
 
     fn last_visible(&self, from: usize, to: usize) -> Option<Visible> {
         let run = self.bytes.get(from..to)?;
+        steps::count(run.len());
         let end = run.iter().rposition(|&byte| byte > b' ')?;
         Some(Visible { byte: run[end], end: from + end + 1 })
     }

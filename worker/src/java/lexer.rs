@@ -3,6 +3,7 @@
 use memchr::{memchr2, memmem, memrchr2};
 
 use super::recovery::Member;
+use super::steps;
 use super::words::Word;
 
 /// Classes of bytes, as bits, so that one table serves every search.
@@ -173,7 +174,10 @@ impl<'a> Lexer<'a> {
     #[inline]
     pub(super) fn find(&self, from: usize, class: u8) -> usize {
         let rest = self.bytes.get(from..).unwrap_or_default();
-        from + rest.iter().position(|&byte| CLASSES[usize::from(byte)] & class != 0).unwrap_or(rest.len())
+        let distance =
+            rest.iter().position(|&byte| CLASSES[usize::from(byte)] & class != 0).unwrap_or(rest.len());
+        steps::count(distance);
+        from + distance
     }
 
     /// The byte at `at`; 0 behind the end.
@@ -206,7 +210,9 @@ impl<'a> Lexer<'a> {
     /// Where the line that holds `at` ends: at its line end or the end of the text.
     pub(super) fn line_end(&self, at: usize) -> usize {
         let rest = self.bytes.get(at..).unwrap_or_default();
-        at + memchr2(b'\n', b'\r', rest).unwrap_or(rest.len())
+        let distance = memchr2(b'\n', b'\r', rest).unwrap_or(rest.len());
+        steps::count(distance);
+        at + distance
     }
 
     /// If `at` is the first visible character of its line: how far it is indented.
@@ -214,6 +220,7 @@ impl<'a> Lexer<'a> {
         const TAB: usize = 4;
         let before = self.bytes.get(..at)?;
         let blanks = before.iter().rev().take_while(|&&byte| matches!(byte, b' ' | b'\t')).count();
+        steps::count(blanks);
         let (line, blanks) = before.split_at(at - blanks);
         matches!(line.last(), None | Some(b'\n' | b'\r')).then(|| {
             blanks
@@ -227,6 +234,7 @@ impl<'a> Lexer<'a> {
         const FAR: usize = 1024;
         let near = at.saturating_sub(FAR);
         let before = self.bytes.get(near..at)?;
+        steps::count(before.len());
         let start = match memrchr2(b'\n', b'\r', before) {
             Some(end) => near + end + 1,
             None if near == 0 => 0,
@@ -239,12 +247,14 @@ impl<'a> Lexer<'a> {
     /// Whether a line ends between two tokens.
     pub(super) fn is_line_between(&self, first: Token, second: Token) -> bool {
         let between = self.bytes.get(first.end..second.start).unwrap_or_default();
+        steps::count(between.len());
         memchr2(b'\n', b'\r', between).is_some()
     }
 
     fn skip_trivia(&mut self) {
         while let Some(&byte) = self.bytes.get(self.pos) {
             let class = CLASSES[usize::from(byte)];
+            steps::count(0);
             if class & class::SPACE != 0 {
                 self.pos += 1;
             } else if byte == b'/' {
@@ -262,6 +272,7 @@ impl<'a> Lexer<'a> {
         while let Some(&byte) = self.bytes.get(at) {
             let class = CLASSES[usize::from(byte)];
             let is_part = class & class::PART != 0;
+            steps::count(0);
             if !is_part || class & class::HIGH != 0 && self.wide_space(at) > 0 {
                 break;
             }
@@ -284,6 +295,7 @@ impl<'a> Lexer<'a> {
     /// Behind the closing quote; a string that lacks it ends with its line.
     fn string_end(&self, mut at: usize) -> usize {
         while let Some(&byte) = self.bytes.get(at) {
+            steps::count(0);
             match byte {
                 b'"' => return at + 1,
                 b'\n' | b'\r' => return at,
@@ -324,6 +336,7 @@ impl<'a> Lexer<'a> {
         let mut end = open + blanks;
         while let Some(found) = self.bytes.get(end..).and_then(|rest| memchr2(b'"', b'\\', rest)) {
             end += found;
+            steps::count(found);
             if self.bytes[end..].starts_with(b"\"\"\"") {
                 return end + 3;
             }
@@ -350,16 +363,42 @@ impl<'a> Lexer<'a> {
         if (from..=found).contains(&at) {
             return Some(found);
         }
-        let found = at + self.comment_end.find(self.bytes.get(at..)?)?;
+        let rest = self.bytes.get(at..)?;
+        let distance = self.comment_end.find(rest);
+        steps::count(distance.unwrap_or(rest.len()));
+        let found = at + distance?;
         self.comment_search = (at, found);
         Some(found)
     }
 
-    /// Where a line inside of the comment begins another comment, which means that this one was never closed.
+    /// Where a comment ends that was never closed, which shows by a line inside of it that begins another one: where
+    /// its lines cease to begin with stars, or else in front of that other comment.
     fn nested_comment(&self, from: usize, to: usize) -> Option<usize> {
-        memmem::find_iter(&self.bytes[from..to], b"/*")
+        let other = memmem::find_iter(&self.bytes[from..to], b"/*")
             .map(|at| from + at)
-            .find(|&at| self.indent(at).is_some())
+            .find(|&at| self.indent(at).is_some());
+        steps::count(other.unwrap_or(to) - from);
+        let other = other?;
+        Some(self.starred_lines_end(from).filter(|&end| end < other).unwrap_or(other))
+    }
+
+    /// Where the first line begins that has no star in front, if the one behind `at` has.
+    fn starred_lines_end(&self, at: usize) -> Option<usize> {
+        let mut end = None;
+        let mut line = self.line_end(at);
+        while line < self.bytes.len() {
+            let start = line + 1;
+            let rest = &self.bytes[start..];
+            let blanks = rest.iter().take_while(|byte| matches!(byte, b' ' | b'\t' | b'\n')).count();
+            steps::count(blanks);
+            let first = start + blanks;
+            if self.byte(first) != b'*' {
+                return end.map(|_: usize| start);
+            }
+            line = self.line_end(first);
+            end = Some(line);
+        }
+        None
     }
 }
 

@@ -19,6 +19,7 @@ mod recovery;
 mod scan;
 mod sink;
 mod skip;
+mod steps;
 mod types;
 mod unescape;
 mod words;

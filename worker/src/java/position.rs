@@ -2,6 +2,8 @@
 
 use memchr::{memchr, memchr_iter, memchr2_iter, memrchr};
 
+use super::steps;
+
 /// Answers for growing offsets, so that a whole file costs one pass over its text.
 #[derive(Debug)]
 pub(super) struct Locator<'a> {
@@ -23,6 +25,7 @@ impl<'a> Locator<'a> {
     /// 1-based line and 1-based UTF-16 column of `offset`, which must not precede the one asked for before.
     pub(super) fn locate(&mut self, offset: usize) -> (u32, u32) {
         let segment = self.bytes.get(self.offset..offset).unwrap_or_default();
+        steps::count(segment.len());
         let (ends, tail) = if self.has_returns { mixed_line_ends(segment) } else { newlines(segment) };
         if ends > 0 {
             self.line = self.line.saturating_add(ends);

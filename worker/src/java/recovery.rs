@@ -7,6 +7,7 @@ use memchr::memmem;
 use super::lexer::{Kind, Lexer, Token, class};
 use super::lookahead::Resemblance;
 use super::scan::{Braces, Scanner, Scope};
+use super::steps;
 use super::words::Word;
 
 /// What indentation says about the member that is being read.
@@ -198,13 +199,17 @@ impl Lexer<'_> {
             return None;
         }
         let found = memmem::find(&self.bytes[at..], b"\n>>>>>>>");
+        steps::count(found.unwrap_or(self.bytes.len() - at));
         self.open_conflict = found.is_none();
         Some(self.line_end(at + found? + 1))
     }
 
     fn skip_blanks(&self, at: usize) -> usize {
         let rest = self.bytes.get(at..).unwrap_or_default();
-        at + rest.iter().take_while(|&&byte| matches!(byte, b' ' | b'\t' | b'\n' | b'\r' | 0x0C)).count()
+        let blanks =
+            rest.iter().take_while(|&&byte| matches!(byte, b' ' | b'\t' | b'\n' | b'\r' | 0x0C)).count();
+        steps::count(blanks);
+        at + blanks
     }
 }
 

@@ -63,7 +63,8 @@ impl Scanner<'_> {
                     self.lexer.annotation();
                 }
                 Kind::Symbol(b'.' | b',') | Kind::Word(Word::Bound | Word::Implements) => {}
-                Kind::Word(Word::Identifier) if !self.begins_member(kind, previous, token) => {}
+                Kind::Word(Word::Identifier)
+                    if !self.is_next_record(token) && !self.begins_member(kind, previous, token) => {}
                 Kind::Symbol(b'=' | b'>' | b'|') if self.lexer.conflict_marker(token) => {}
                 Kind::Symbol(b'}') | Kind::End => {
                     self.lexer.pos = token.start;
