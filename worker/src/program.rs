@@ -10,6 +10,7 @@ use nova_proto_core::{CloseCode, CloseReason, Config, Role};
 use nova_transport_tokio::Address;
 use tracing_subscriber::EnvFilter;
 
+use crate::cache::Store;
 use crate::service::WorkerService;
 
 /// The version as it is told to the other end.
@@ -17,6 +18,9 @@ pub const BUILD: &str = concat!("nova-worker ", env!("CARGO_PKG_VERSION"));
 
 /// How long after its connection the pipe of a parent that was killed may end: the system closes both at once.
 const PARENT_ENDS_WITHIN: Duration = Duration::from_millis(500);
+
+/// How long the last indexes may take to be kept.
+const FLUSH_WITHIN: Duration = Duration::from_secs(5);
 
 /// How long open requests may take when the router asks the process to end.
 const DRAIN_WITHIN: Duration = Duration::from_secs(5);
@@ -32,9 +36,13 @@ pub struct WorkerArgs {
     #[arg(long, value_name = "N", value_delimiter = ',', required = true, value_parser = parse_shards)]
     pub shard_id: Vec<ShardArg>,
 
-    /// Where indexes will be kept between runs; made if it is not there, not used yet
-    #[arg(long, value_name = "DIR")]
-    pub cache_dir: PathBuf,
+    /// Where indexes are kept between runs; made if it is not there
+    #[arg(long, value_name = "DIR", required_unless_present = "no_cache")]
+    pub cache_dir: Option<PathBuf>,
+
+    /// Keep nothing between runs
+    #[arg(long, conflicts_with = "cache_dir")]
+    pub no_cache: bool,
 
     /// Threads that parse; as many as the machine has cores unless given
     #[arg(long, value_name = "N")]
@@ -114,14 +122,12 @@ async fn serve(args: &WorkerArgs) -> Result<(), (u8, String)> {
     let shards: Vec<u32> = args.shard_id.iter().flat_map(|range| range.first..=range.last).collect();
     let claim = shard_ranges(shards.iter().copied())
         .ok_or_else(|| (2, "too many separate ranges of shards; give fewer with --shard-id".to_owned()))?;
-    if let Err(error) = std::fs::create_dir_all(&args.cache_dir) {
-        // Without a cache the next start is slower, and nothing is wrong.
-        tracing::warn!(directory = %args.cache_dir.display(), %error, "no index can be kept there");
-    }
+    let store = args.cache_dir.as_deref().map_or_else(Store::off, Store::open);
+    let cached = store.announced(|shard| shards.contains(&shard));
     let threads = args.threads.unwrap_or_else(default_threads);
-    let (service, stop) = WorkerService::new(shards, threads)
+    let (service, stop) = WorkerService::new(shards, threads, store)
         .map_err(|error| (1, format!("cannot start {threads} threads: {error}")))?;
-    let hello = WorkerHello { claim, token: None, cached: Vec::new(), build: BUILD.to_owned() };
+    let hello = WorkerHello { claim, token: None, cached, build: BUILD.to_owned() };
 
     let connecting = nova_transport_tokio::connect(&args.connect);
     let stream = tokio::time::timeout(Duration::from_secs(10), connecting)
@@ -129,8 +135,8 @@ async fn serve(args: &WorkerArgs) -> Result<(), (u8, String)> {
         .map_err(|_| (4, format!("cannot connect to {}: no answer in 10 s", args.connect)))?
         .map_err(|error| (4, format!("{error}; is the router running?")))?;
     let config = Config { hello: encode(&hello), ..Config::new(Role::Worker) };
-    let (handle, driver) =
-        nova_transport_tokio::drive(stream, config, service).map_err(|error| (1, error.to_string()))?;
+    let (handle, driver) = nova_transport_tokio::drive(stream, config, service.clone())
+        .map_err(|error| (1, error.to_string()))?;
     tracing::info!(address = %args.connect, "connected");
     tokio::pin!(driver);
     let reason = tokio::select! {
@@ -142,6 +148,9 @@ async fn serve(args: &WorkerArgs) -> Result<(), (u8, String)> {
         }
     };
     tracing::info!(%reason, "disconnected");
+    if !service.flush(FLUSH_WITHIN) {
+        tracing::warn!("not all indexes could be kept in {} s", FLUSH_WITHIN.as_secs());
+    }
     match reason {
         CloseReason::Peer { code: CloseCode::NORMAL | CloseCode::DRAINED, .. } | CloseReason::Local(_) => {
             Ok(())

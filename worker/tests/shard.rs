@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use nova_proto_core::ErrorCode;
 use nova_proto_core::messages::{Digest, IndexShard, ManifestEntry, ManifestPage, SyncReply, SyncShard};
-use nova_worker::shard::{Arrival, ParsedFile, Shard};
+use nova_worker::shard::{Arrival, Arrived, ParsedFile, Shard};
 use nova_worker::{content_hash, java, manifest_digest};
 
 const EPOCH: u64 = 7;
@@ -28,7 +28,7 @@ fn page<'a>(first: u32, entries: &[(&'a str, Option<&str>)]) -> ManifestPage<'a>
 }
 
 fn arrival(entry: u32, rev: u64, text: Option<&str>) -> Arrival {
-    Arrival { entry, rev, file: text.map(parsed) }
+    Arrival { entry, rev, file: text.map_or(Arrived::Skipped, |text| Arrived::Parsed(parsed(text))) }
 }
 
 /// Runs a whole sync that brings every file.

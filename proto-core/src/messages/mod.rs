@@ -11,7 +11,7 @@ mod order;
 mod search;
 mod symbol;
 
-pub use admin::{GetWorkerStats, ShardStats, Shutdown, Stopping, WorkerStats};
+pub use admin::{CacheState, CacheStats, GetWorkerStats, ShardStats, Shutdown, Stopping, WorkerStats};
 pub use codec::{DecodeError, Method, call, decode, encode, reply};
 pub use hello::{CachedIndex, ShardRange, WorkerHello, WorkerWelcome, shard_ranges, shards_in};
 pub use hydration::{

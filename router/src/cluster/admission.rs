@@ -32,7 +32,9 @@ impl Gate {
             format!("the claim names unknown shards: this workspace has {shards}, numbered from 0")
         })?;
         self.shared.table.claim(self.worker, &claimed)?;
-        tracing::info!(worker = self.worker, build = %hello.build, shards = claimed.len(), "worker let in");
+        // What it says of its cache is a hint for people: SyncShard decides.
+        let (shards, cached) = (claimed.len(), hello.cached.len());
+        tracing::info!(worker = self.worker, build = %hello.build, shards, cached, "worker let in");
         Ok(encode(&WorkerWelcome {
             worker_id: self.worker,
             epoch: self.shared.epoch,
