@@ -16,3 +16,8 @@ bench-search *ARGS:
 # How fast declarations are read, on the JDK's sources.
 bench-extract ROOT='target/corpus/openjdk-17':
     cargo run --release -p nova-worker --example symbols -- {{ROOT}} --bench
+
+# How much memory an index takes, on ten copies of the JDK's sources; fails above a fixed ceiling.
+bench-memory *ARGS:
+    cargo build --release -p nova-router -p nova-worker
+    cargo run --release -p nova-conformance --example memory -- {{ARGS}}

@@ -26,8 +26,8 @@ const RESTART_AFTER: Duration = Duration::from_millis(50);
 /// A worker that has run for this long has not failed to start: its next failure counts as the first.
 const HEALTHY_AFTER: Duration = Duration::from_secs(10);
 
-/// How long a worker may take to end after its connection was closed, before it is killed.
-const END_WITHIN: Duration = Duration::from_secs(2);
+/// How long a worker may take to end after its connection was closed, before it is killed: it keeps its indexes then.
+const END_WITHIN: Duration = Duration::from_secs(3);
 
 /// How long a worker may take from its start to a connection that serves all its shards.
 const CONNECT_WITHIN: Duration = Duration::from_secs(10);
@@ -156,7 +156,7 @@ impl LocalWorkers {
         Self { supervisors, stop }
     }
 
-    /// Ends the router's connections, then waits until all processes have ended; those that do not within two seconds
+    /// Ends the router's connections, then waits until all processes have ended; those that do not within three seconds
     /// are killed.
     pub async fn stop(mut self, router: Router) {
         // First, so that no worker's end looks like a failure.

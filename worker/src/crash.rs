@@ -5,6 +5,7 @@
 pub(crate) fn point() {
     #[cfg(all(debug_assertions, unix))]
     {
+        use std::io::Write;
         use std::sync::LazyLock;
         use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -16,6 +17,7 @@ pub(crate) fn point() {
         if let Some(at) = *AT
             && COME.fetch_add(1, Ordering::Relaxed) + 1 == at
         {
+            let _ = writeln!(std::io::stderr(), "nova-worker: killed at step {at}");
             let _ = kill_process(getpid(), Signal::KILL);
         }
     }

@@ -20,7 +20,7 @@ pub const BUILD: &str = concat!("nova-worker ", env!("CARGO_PKG_VERSION"));
 const PARENT_ENDS_WITHIN: Duration = Duration::from_millis(500);
 
 /// How long the last indexes may take to be kept.
-const FLUSH_WITHIN: Duration = Duration::from_secs(5);
+const FLUSH_WITHIN: Duration = Duration::from_millis(2500);
 
 /// How long open requests may take when the router asks the process to end.
 const DRAIN_WITHIN: Duration = Duration::from_secs(5);
@@ -149,7 +149,7 @@ async fn serve(args: &WorkerArgs) -> Result<(), (u8, String)> {
     };
     tracing::info!(%reason, "disconnected");
     if !service.flush(FLUSH_WITHIN) {
-        tracing::warn!("not all indexes could be kept in {} s", FLUSH_WITHIN.as_secs());
+        tracing::warn!("not all indexes could be kept in {FLUSH_WITHIN:?}");
     }
     match reason {
         CloseReason::Peer { code: CloseCode::NORMAL | CloseCode::DRAINED, .. } | CloseReason::Local(_) => {

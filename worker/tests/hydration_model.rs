@@ -126,8 +126,6 @@ struct World {
     /// Requests that may still reach the worker; nobody waits for their answers. Changes of a former connection, which its
     /// epoch gives away (of other requests the worker itself lets none of a former connection work), and copies.
     stragglers: Vec<Request>,
-    /// Whether anything may go wrong.
-    faults: bool,
 }
 
 impl World {
@@ -142,7 +140,6 @@ impl World {
             requests: Vec::new(),
             answers: Vec::new(),
             stragglers: Vec::new(),
-            faults: true,
         };
         for _ in 0..world.rng.below(10) {
             world.edit_any();
@@ -157,14 +154,14 @@ impl World {
     fn edit(&mut self, path: &str) {
         self.next_text += 1;
         // Texts come back, so that old hashes fit again.
-        let number = if self.rng.percent(30) { self.next_text % 3 } else { self.next_text };
-        let content = if self.rng.percent(5) { Content::Unreadable } else { Content::Text(number) };
+        let number = if self.rng.percent(60) { self.next_text % 2 } else { self.next_text };
+        let content = if self.rng.percent(15) { Content::Unreadable } else { Content::Text(number) };
         self.files.insert(path.to_owned(), content);
         self.tell(path, Some(content));
     }
 
     fn edit_any(&mut self) {
-        let path = format!("{}/F{}.java", if self.rng.percent(50) { "a" } else { "z" }, self.rng.below(6));
+        let path = format!("{}/F{}.java", if self.rng.percent(50) { "a" } else { "z" }, self.rng.below(2));
         if self.rng.percent(30) {
             self.files.remove(&path);
             self.tell(&path, None);
@@ -231,7 +228,6 @@ impl World {
             }
         };
         if about != current {
-            assert!(self.faults, "a sync is given up because of a fault only");
             return;
         }
         match answer {
@@ -313,7 +309,7 @@ impl World {
                 Arrival { entry, rev, file }
             };
             let files: Vec<Arrival> = read.drain(..count).map(arrival).collect();
-            if self.faults && self.rng.percent(10) {
+            if self.rng.percent(10) {
                 // Sent again by mistake: the copy may come at any time, and nobody waits for it.
                 self.stragglers.push(Request::Load { sync, files: files.clone() });
             }
@@ -460,14 +456,14 @@ impl World {
     fn run(&mut self) {
         for _ in 0..self.rng.below(150) {
             match self.rng.below(100) {
-                0..55 => self.deliver(),
-                55..70 => self.edit(RESTLESS),
-                70..80 => self.edit_any(),
+                0..60 => self.deliver(),
+                60..68 => self.edit(RESTLESS),
+                68..80 => self.edit_any(),
                 80..88 => self.straggle(),
                 88..93 => self.persist(),
-                93..95 => self.cancel(),
-                95..97 => self.kill_worker(),
-                97..99 => self.restart_router(),
+                93..97 => self.cancel(),
+                97 => self.kill_worker(),
+                98 => self.restart_router(),
                 _ => {
                     // Files change while no router runs.
                     self.router.known = false;
@@ -476,36 +472,25 @@ impl World {
                 }
             }
         }
-        // Nothing goes wrong any more, but one file still changes at every step; the sync must come to its end.
-        self.begin();
-        self.requests.retain(|request| !is_of_another_sync(request, self.router.sync.number));
-        self.answers.retain(|(request, _)| !is_of_another_sync(request, self.router.sync.number));
-        self.stragglers.clear();
-        self.faults = false;
-        let entries = self.router.sync.manifest.len();
-        let mut steps = 0;
+        // Nothing goes wrong any more, but one file still changes at every step, and others now and then; the sync must come
+        // to its end, and what went wrong before must not show.
+        let mut rounds = 0;
         while !self.router.sync.done {
             self.edit(RESTLESS);
-            // Each round something goes further: the restless file's changes cannot hold it up.
-            let before = self.requests.len() + self.answers.len();
-            for _ in 0..before.max(1) {
+            if self.rng.percent(20) {
+                self.edit_any();
+            }
+            // Each round something goes further: changes cannot hold the sync up.
+            for _ in 0..(self.requests.len() + self.answers.len()).max(1) {
                 self.deliver();
             }
-            steps += 1;
-            assert!(steps < 100 + 20 * entries, "no end after {steps} rounds");
+            rounds += 1;
+            assert!(rounds < 100 + 20 * self.router.sync.manifest.len(), "no end after {rounds} rounds");
         }
         while !self.is_quiet() {
             self.deliver();
         }
         self.check();
-    }
-}
-
-fn is_of_another_sync(request: &Request, number: u64) -> bool {
-    match request {
-        Request::Sync(sync) => sync.sync != number,
-        Request::Page { sync, .. } | Request::Load { sync, .. } | Request::Commit { sync } => *sync != number,
-        Request::Change { .. } => false,
     }
 }
 
@@ -525,7 +510,7 @@ fn whatever_happens_the_shard_becomes_what_a_fresh_index_is() {
     }
 
     let only = std::env::var("NOVA_SEED").ok().and_then(|seed| seed.parse().ok());
-    for seed in only.map_or(0..3000, |seed: u64| seed..seed + 1) {
+    for seed in only.map_or(0..5000, |seed: u64| seed..seed + 1) {
         let report = Report(seed);
         World::new(seed).run();
         drop(report);

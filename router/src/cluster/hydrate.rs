@@ -145,7 +145,7 @@ impl Job<'_> {
         let mut wanted = Vec::new();
         let mut first = 0;
         for files in self.shard.files.chunks(PAGE_ENTRIES) {
-            wanted.extend(self.page(first, files.iter().map(|file| (&*file.path, None))).await?);
+            wanted.extend(self.page(first, files.iter().map(|file| (&*file.path, None)).collect()).await?);
             first += u32::try_from(files.len()).unwrap_or(u32::MAX);
         }
         let batches = runs(&self.shard.files, wanted.into_iter().flatten(), BATCH_BYTES, BATCH_FILES);
@@ -166,7 +166,7 @@ impl Job<'_> {
         while !rest.is_empty() {
             let sources = self.read(rest, BATCH_BYTES, false).await?;
             rest = &rest[sources.len()..];
-            sum = sum + self.load(sources.iter()).await?;
+            sum = sum + self.load(&sources, (0..sources.len()).collect()).await?;
         }
         Ok(sum)
     }
@@ -194,26 +194,25 @@ impl Job<'_> {
     async fn send_page(&self, sources: &[Source]) -> Result<Volume, HydrateError> {
         let Some(first) = sources.first().map(|source| source.entry) else { return Ok(Volume::default()) };
         let entry = |source: &Source| (&*self.shard.files[source.entry as usize].path, source.hash());
-        let wanted = self.page(first, sources.iter().map(entry)).await?;
-        let lacking: Vec<&Source> =
-            wanted.into_iter().flatten().map(|entry| &sources[(entry - first) as usize]).collect();
-        let kept = sources.iter().map(Volume::of).sum::<Volume>()
-            - lacking.iter().map(|lacks| Volume::of(lacks)).sum();
-        self.shared.table.arrived(self.worker, self.number, kept);
-        let mut batches: Vec<Vec<&Source>> = Vec::new();
+        let wanted = self.page(first, sources.iter().map(entry).collect()).await?;
+        let mut kept = sources.iter().map(Volume::of).sum::<Volume>();
+        let mut batches: Vec<Vec<usize>> = Vec::new();
         let mut bytes = 0;
-        for source in lacking {
+        for index in wanted.into_iter().flatten().map(|entry| (entry - first) as usize) {
             match batches.last_mut() {
-                Some(batch) if bytes < BATCH_BYTES && batch.len() < BATCH_FILES => batch.push(source),
+                Some(batch) if bytes < BATCH_BYTES && batch.len() < BATCH_FILES => batch.push(index),
                 _ => {
-                    batches.push(vec![source]);
+                    batches.push(vec![index]);
                     bytes = 0;
                 }
             }
-            bytes += source.bytes();
+            let lacking = Volume::of(&sources[index]);
+            bytes += lacking.bytes;
+            kept = kept - lacking;
         }
+        self.shared.table.arrived(self.worker, self.number, kept);
         stream::iter(batches)
-            .map(|batch| self.load(batch.into_iter()))
+            .map(|batch| self.load(sources, batch))
             .buffer_unordered(BATCHES_AT_ONCE)
             .try_fold(Volume::default(), |sum, sent| async move { Ok(sum + sent) })
             .await
@@ -250,12 +249,12 @@ impl Job<'_> {
     }
 
     /// Sends a page of the manifest; returns the numbers of the entries that the worker lacks.
-    async fn page<'e>(
+    async fn page(
         &self,
         first: u32,
-        entries: impl Iterator<Item = (&'e str, Option<Digest>)>,
+        entries: Vec<(&str, Option<Digest>)>,
     ) -> Result<Vec<Range<u32>>, HydrateError> {
-        let entries: Vec<_> = entries.map(|(path, hash)| ManifestEntry { path, hash }).collect();
+        let entries: Vec<_> = entries.into_iter().map(|(path, hash)| ManifestEntry { path, hash }).collect();
         let end = first + u32::try_from(entries.len()).unwrap_or(u32::MAX);
         let page = ManifestPage { first, entries };
         let body = answer(self.handle, &SyncPage { shard: self.number, sync: self.sync, page }).await?;
@@ -271,10 +270,11 @@ impl Job<'_> {
         Ok(wanted)
     }
 
-    /// Sends files.
-    async fn load(&self, sources: impl Iterator<Item = &Source> + Clone) -> Result<Volume, HydrateError> {
-        let body = sources::batch(self.number, self.sync, self.rev, sources.clone());
-        let sent: Volume = sources.map(Volume::of).sum();
+    /// Sends some of the files that were read.
+    async fn load(&self, sources: &[Source], which: Vec<usize>) -> Result<Volume, HydrateError> {
+        let body =
+            sources::batch(self.number, self.sync, self.rev, which.iter().map(|&index| &sources[index]));
+        let sent = which.iter().map(|&index| Volume::of(&sources[index])).sum();
         let call = Call { reply_max: LoadFiles::REPLY_MAX, ..Call::new(LoadFiles::NUMBER, body) };
         let body = wait(self.handle, call).await?;
         reply::<LoadFiles<'_>>(&body)?;

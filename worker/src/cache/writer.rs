@@ -116,3 +116,51 @@ impl Queue {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicU64, Ordering};
+
+    use super::*;
+
+    const MINUTE: Duration = Duration::from_secs(60);
+
+    #[test]
+    fn changes_are_gathered_and_the_latest_wins() {
+        let directory = tempfile::tempdir().expect("a directory");
+        let store = Arc::new(Store::open(directory.path()));
+        let generation = Arc::new(AtomicU64::new(0));
+        let now = Arc::clone(&generation);
+        let writer = Writer::start(Arc::clone(&store), move |shard| {
+            let generation = now.load(Ordering::Relaxed);
+            let mut image = Image { key: [shard as u8; 16], shard, ..Image::default() };
+            image.counters.generation = generation;
+            image.counters.digest = [generation as u8; 16];
+            // While a sync is under way there is none.
+            (shard < 3).then_some(image)
+        });
+        let writer = writer.expect("a thread");
+        for change in 1..=5 {
+            generation.store(change, Ordering::Relaxed);
+            [1, 2, 3].map(|shard| writer.changed(shard, MINUTE * 60));
+        }
+        assert_eq!(store.stats().written, 0, "an hour has not passed");
+        assert!(writer.flush(MINUTE));
+        assert_eq!(store.stats().written, 2);
+        for shard in [1, 2] {
+            assert_eq!(store.load(&[shard; 16]).map(|image| image.counters.generation), Some(5));
+        }
+        assert!(store.load(&[3; 16]).is_none());
+        // What is due at once comes before what waits, and needs nobody to ask for it.
+        generation.store(6, Ordering::Relaxed);
+        writer.changed(1, MINUTE * 60);
+        writer.changed(2, Duration::ZERO);
+        let end = Instant::now() + MINUTE;
+        while store.stats().written < 3 {
+            assert!(Instant::now() < end, "it is never written");
+            std::thread::yield_now();
+        }
+        assert_eq!(store.load(&[1; 16]).map(|image| image.counters.generation), Some(5));
+        assert_eq!(store.load(&[2; 16]).map(|image| image.counters.generation), Some(6));
+    }
+}
