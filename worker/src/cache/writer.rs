@@ -142,7 +142,7 @@ mod tests {
         let writer = writer.expect("a thread");
         for change in 1..=5 {
             generation.store(change, Ordering::Relaxed);
-            [1, 2, 3].map(|shard| writer.changed(shard, MINUTE * 60));
+            (1..=3).for_each(|shard| writer.changed(shard, MINUTE * 60));
         }
         assert_eq!(store.stats().written, 0, "an hour has not passed");
         assert!(writer.flush(MINUTE));
