@@ -24,3 +24,8 @@ fuzz SECONDS='60' *TARGETS:
 # The committed corpus anew, from the tests' seeds and from what was found since.
 fuzz-minimise *TARGETS:
     proto-core/fuzz/minimise {{TARGETS}}
+
+# How much memory an index takes, on ten copies of the JDK's sources; fails above a fixed ceiling.
+bench-memory *ARGS:
+    cargo build --release -p nova-router -p nova-worker
+    cargo run --release -p nova-conformance --example memory -- {{ARGS}}

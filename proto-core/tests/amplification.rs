@@ -65,7 +65,7 @@ worst! {
     symbol_page_of_empty_files: SymbolPage<'_>, &[0, 0], 65_536, &[], &[0], 60, 3840;
     symbol_page_of_single_symbols: SymbolPage<'_>, &[0, 1, 0, 0, 0, 0, 0], 65_536, &[], &[0], 27, 6656;
     symbol_page_of_one_file: SymbolPage<'_>, &[0; 5], 65_536, &[1, 0], &[0], 39, 6144;
-    worker_stats: WorkerStats, &[0; 24], 16_384, &[0], &[], 9, 1728;
+    worker_stats: WorkerStats, &[0; 26], 16_384, &[0; 7], &[], 11, 2112;
 }
 
 /// However its symbols are spread over files, a page holds at most 65,536 of them.
@@ -96,7 +96,7 @@ fn texts_take_at_most_their_own_length() {
     assert_eq!(held::<UpdateFile<'_>>(&update, true), 0, "borrowed from the body");
     let list = encode(&ListSymbols { shard: 0, from: &long[..4096], skip: 0, limit: 0 });
     assert_eq!(held::<ListSymbols<'_>>(&list, true), 0);
-    let hello = encode(&WorkerHello { token: Some(long[..1024].to_owned()), ..WorkerHello::default() });
+    let hello = encode(&WorkerHello { token: Some(long[..1024].into()), ..WorkerHello::default() });
     assert!(peak_of(|| assert!(decode::<WorkerHello>(&hello).is_ok())) <= hello.len());
     let text = encode(&long.as_str());
     let hit = [&[1][..], &text, &[0], &text, &text, &[0; 5]].concat();

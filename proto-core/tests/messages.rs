@@ -3,11 +3,11 @@
 use std::fmt::Debug;
 
 use nova_proto_core::messages::{
-    CachedIndex, Content, FileBatch, GetWorkerStats, IndexShard, ListSymbols, ListedFile, ListedSymbol,
-    LoadFiles, LoadReply, LoadedFile, ManifestEntry, ManifestPage, Method, PageReply, RemoveFiles,
-    SearchReply, SearchSymbols, ShardCounters, ShardRange, ShardStats, Shutdown, Stopping, SymbolHit,
-    SymbolKind, SymbolPage, SyncPage, SyncReply, SyncShard, UpdateFile, UpdateReply, WorkerHello,
-    WorkerStats, WorkerWelcome, decode, encode,
+    CacheState, CacheStats, CachedIndex, Content, FileBatch, GetWorkerStats, IndexShard, ListSymbols,
+    ListedFile, ListedSymbol, LoadFiles, LoadReply, LoadedFile, ManifestEntry, ManifestPage, Method,
+    PageReply, RemoveFiles, SearchReply, SearchSymbols, ShardCounters, ShardRange, ShardStats, Shutdown,
+    Stopping, SymbolHit, SymbolKind, SymbolPage, SyncPage, SyncReply, SyncShard, UpdateFile, UpdateReply,
+    WorkerHello, WorkerStats, WorkerWelcome, decode, encode,
 };
 use serde::{Deserialize, Serialize};
 
@@ -149,10 +149,12 @@ fn queries() {
 #[test]
 fn management() {
     golden(&GetWorkerStats {}, "");
-    let shard = ShardStats { shard: 1, counters: COUNTERS, current: true, memory: 128 };
+    let shard =
+        ShardStats { shard: 1, counters: COUNTERS, current: true, skipped: 2, memory: 128, disk: 300 };
+    let cache = CacheStats { state: CacheState::Failed, loaded: 3, written: 4, problem: "full".to_owned() };
     golden(
-        &WorkerStats { pid: 1000, shards: vec![shard] },
-        &format!("e807 01 01 {} 01 8001", counters_hex()),
+        &WorkerStats { pid: 1000, parsed: 5, received: 128, cache, shards: vec![shard] },
+        &format!("e807 05 8001 02 03 04 04 66756c6c 01 01 {} 01 02 8001 ac02", counters_hex()),
     );
     golden(&Shutdown {}, "");
     golden(&Stopping {}, "");

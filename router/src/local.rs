@@ -27,8 +27,8 @@ const RESTART_AFTER: Duration = Duration::from_millis(50);
 /// A worker that has run for this long has not failed to start: its next failure counts as the first.
 const HEALTHY_AFTER: Duration = Duration::from_secs(10);
 
-/// How long a worker may take to end after its connection was closed, before it is killed.
-const END_WITHIN: Duration = Duration::from_secs(2);
+/// How long a worker may take to end after its connection was closed, before it is killed: it keeps its indexes then.
+const END_WITHIN: Duration = Duration::from_secs(3);
 
 /// How long a worker may take from its start to a connection that serves all its shards.
 const CONNECT_WITHIN: Duration = Duration::from_secs(10);
@@ -132,8 +132,8 @@ pub struct LocalOptions {
     pub workers: usize,
     /// How to start one.
     pub command: WorkerCommand,
-    /// Their cache.
-    pub cache_dir: PathBuf,
+    /// Where they keep their indexes between runs, if they do.
+    pub cache_dir: Option<PathBuf>,
 }
 
 impl LocalWorkers {
@@ -157,7 +157,7 @@ impl LocalWorkers {
         Self { supervisors, stop }
     }
 
-    /// Ends the router's connections, then waits until all processes have ended; those that do not within two seconds
+    /// Ends the router's connections, then waits until all processes have ended; those that do not within three seconds
     /// are killed.
     pub async fn stop(mut self, router: Router) {
         // First, so that no worker's end looks like a failure.
@@ -271,8 +271,6 @@ impl Supervisor {
             .arg("--connect")
             .arg(self.gone.router.address().to_string())
             .args(["--shard-id", &shards])
-            .arg("--cache-dir")
-            .arg(&self.options.cache_dir)
             .args(["--threads", &self.threads.to_string(), "--parent-pipe"])
             // Held open by this process alone: its end tells the worker that we are gone, however that came.
             .stdin(Stdio::piped())
@@ -289,6 +287,10 @@ impl Supervisor {
         if self.gone.router.token().is_some() && self.gone.router.address().is_plaintext() {
             command.arg("--allow-insecure");
         }
+        match &self.options.cache_dir {
+            Some(directory) => command.arg("--cache-dir").arg(directory),
+            None => command.arg("--no-cache"),
+        };
         command.spawn()
     }
 
@@ -369,12 +371,19 @@ pub fn cores() -> usize {
     std::thread::available_parallelism().map_or(1, usize::from)
 }
 
-/// Where indexes are kept between runs, unless told otherwise: `$XDG_CACHE_HOME/nova`, or else `~/.cache/nova`.
+/// Where indexes of a workspace with these canonical roots are kept between runs, unless told otherwise: a directory of
+/// its own below `$XDG_CACHE_HOME/nova`, or else `~/.cache/nova`. None if neither variable has an absolute path.
 #[must_use]
-pub fn default_cache_dir() -> Option<PathBuf> {
+pub fn default_cache_dir(roots: &[PathBuf]) -> Option<PathBuf> {
     let absolute = |name| std::env::var_os(name).map(PathBuf::from).filter(|path| path.is_absolute());
     let base = absolute("XDG_CACHE_HOME").or_else(|| Some(absolute("HOME")?.join(Path::new(".cache"))))?;
-    Some(base.join("nova"))
+    let mut hasher = blake3::Hasher::new();
+    for root in roots {
+        let root = root.as_os_str().as_encoded_bytes();
+        // The length in front keeps two roots from running into each other.
+        hasher.update(&(root.len() as u64).to_le_bytes()).update(root);
+    }
+    Some(base.join("nova").join(&hasher.finalize().to_hex()[..32]))
 }
 
 #[cfg(test)]

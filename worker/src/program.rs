@@ -14,6 +14,7 @@ use nova_proto_core::{CloseCode, CloseReason, Config, ConfigError, Role};
 use nova_transport_tokio::{Address, ClientTls, ClientTlsFiles, ConnectOptions, Handle, IdentityFiles};
 use tracing_subscriber::EnvFilter;
 
+use crate::cache::Store;
 use crate::service::WorkerService;
 
 mod token;
@@ -25,6 +26,9 @@ pub const BUILD: &str = concat!("nova-worker ", env!("CARGO_PKG_VERSION"));
 
 /// How long after its connection the pipe of a parent that was killed may end: the system closes both at once.
 const PARENT_ENDS_WITHIN: Duration = Duration::from_millis(500);
+
+/// How long the last indexes may take to be kept.
+const FLUSH_WITHIN: Duration = Duration::from_millis(2500);
 
 /// How long open requests may take when the router asks the process to end.
 const DRAIN_WITHIN: Duration = Duration::from_secs(5);
@@ -40,9 +44,13 @@ pub struct WorkerArgs {
     #[arg(long, value_name = "N", value_delimiter = ',', required = true, value_parser = parse_shards)]
     pub shard_id: Vec<ShardArg>,
 
-    /// Where indexes will be kept between runs; made if it is not there, not used yet
-    #[arg(long, value_name = "DIR")]
-    pub cache_dir: PathBuf,
+    /// Where indexes are kept between runs; made if it is not there
+    #[arg(long, value_name = "DIR", required_unless_present = "no_cache")]
+    pub cache_dir: Option<PathBuf>,
+
+    /// Keep nothing between runs
+    #[arg(long, conflicts_with = "cache_dir")]
+    pub no_cache: bool,
 
     /// Threads that parse; as many as the machine has cores unless given
     #[arg(long, value_name = "N")]
@@ -189,17 +197,15 @@ async fn serve(args: &WorkerArgs) -> Result<(), Failed> {
         tracing::warn!(address = %args.connect, "source code comes in clear text over the network");
     }
     let options = ConnectOptions::with_tls(args.tls.settings(&args.connect).map_err(|message| (2, message))?);
-    if let Err(error) = std::fs::create_dir_all(&args.cache_dir) {
-        // Without a cache the next start is slower, and nothing is wrong.
-        tracing::warn!(directory = %args.cache_dir.display(), %error, "no index can be kept there");
-    }
+    let store = args.cache_dir.as_deref().map_or_else(Store::off, Store::open);
+    let cached = store.announced(|shard| shards.contains(&shard));
     let threads = args.threads.unwrap_or_else(default_threads);
-    let (service, stop) = WorkerService::new(shards, threads)
+    let (service, stop) = WorkerService::new(shards, threads, store)
         .map_err(|error| (1, format!("cannot start {threads} threads: {error}")))?;
-    let hello = WorkerHello { claim, token, cached: Vec::new(), build: BUILD.to_owned() };
+    let hello = WorkerHello { claim, token, cached, build: BUILD.to_owned() };
     let config = Config { hello: encode(&hello), ..Config::new(Role::Worker) };
 
-    let (handle, driver) = connect(args, &options, config, service)
+    let (handle, driver) = connect(args, &options, config, service.clone())
         .await
         .map_err(|error| (4, cannot_connect(&error)))?
         .map_err(|error| (1, error.to_string()))?;
@@ -214,6 +220,9 @@ async fn serve(args: &WorkerArgs) -> Result<(), Failed> {
         Either::Right((Err(_), driver)) => driver.await,
     };
     tracing::info!(%reason, "disconnected");
+    if !service.flush(FLUSH_WITHIN) {
+        tracing::warn!("not all indexes could be kept in {FLUSH_WITHIN:?}");
+    }
     ended(&reason, &handle, options.tls.as_ref())
 }
 

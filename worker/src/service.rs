@@ -3,24 +3,29 @@
 use std::collections::BTreeMap;
 use std::future::Future;
 use std::pin::Pin;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use bytes::Bytes;
 use futures_channel::oneshot;
 use nova_driver::{Application, Incoming};
 use nova_proto_core::messages::{
     self, Content, GetWorkerStats, IndexShard, ListSymbols, LoadFiles, LoadReply, Method, RemoveFiles,
-    SearchReply, SearchSymbols, ShardRange, Shutdown, Stopping, SyncPage, SyncShard, UpdateFile, UpdateReply,
-    WorkerStats, decode, encode, shard_ranges, shards_in,
+    SearchReply, SearchSymbols, ShardRange, ShardStats, Shutdown, Stopping, SyncPage, SyncReply, SyncShard,
+    UpdateFile, UpdateReply, WorkerStats, decode, encode, shard_ranges, shards_in,
 };
 use nova_proto_core::{ErrorCode, ErrorReply};
 
+use crate::cache::Store;
+use crate::cache::writer::{GATHER, Writer};
+use crate::crash;
 use crate::index::{KindSet, Query, Snapshot, search_all};
 use crate::java;
 use crate::listing;
 use crate::manifest::content_hash;
 use crate::pool::{Pool, Stopped};
-use crate::shard::{Arrival, ParsedFile, Shard};
+use crate::shard::{Arrival, Arrived, ParsedFile, Shard};
 
 /// The shards of one worker and the threads that serve them. Cheap to clone.
 #[derive(Debug, Clone)]
@@ -30,7 +35,13 @@ pub struct WorkerService {
 
 #[derive(Debug)]
 struct Inner {
-    shards: BTreeMap<u32, Slot>,
+    shards: Arc<BTreeMap<u32, Slot>>,
+    store: Arc<Store>,
+    writer: Writer,
+    /// How many files were parsed.
+    parsed: AtomicU64,
+    /// How many bytes of text have come.
+    received: AtomicU64,
     /// For searches: they never wait behind parsing.
     interactive: Pool,
     /// For parsing.
@@ -55,24 +66,39 @@ struct Published {
 type Answer = Result<Bytes, ErrorReply>;
 
 impl WorkerService {
-    /// A worker of these shards, all empty, that parses on `threads` threads; and what tells when the router asks the
-    /// worker's process to end.
+    /// A worker of these shards, which takes what `store` has of them when the router says which they are, and parses on
+    /// `threads` threads; and what tells when the router asks the worker's process to end.
     ///
     /// # Errors
     /// If the threads cannot be started.
     pub fn new(
         shards: impl IntoIterator<Item = u32>,
         threads: usize,
+        store: Store,
     ) -> std::io::Result<(Self, oneshot::Receiver<()>)> {
         let (stop, stopped) = oneshot::channel();
         let slot = |number| Slot { shard: Mutex::new(Shard::new(number)), published: Mutex::default() };
+        let shards: BTreeMap<u32, Slot> = shards.into_iter().map(|number| (number, slot(number))).collect();
+        let (shards, store) = (Arc::new(shards), Arc::new(store));
+        let images = Arc::clone(&shards);
+        let image = move |number| images.get(&number).and_then(|slot: &Slot| lock(&slot.shard).image());
         let inner = Inner {
-            shards: shards.into_iter().map(|number| (number, slot(number))).collect(),
+            writer: Writer::start(Arc::clone(&store), image)?,
+            shards,
+            store,
+            parsed: AtomicU64::new(0),
+            received: AtomicU64::new(0),
             interactive: Pool::new("search", 1)?,
             bulk: Pool::new("index", threads)?,
             stop: Mutex::new(Some(stop)),
         };
         Ok((Self { inner: Arc::new(inner) }, stopped))
+    }
+
+    /// Keeps what has changed, and waits for it; tells whether it was done in time. What was not is missing at the next
+    /// start, and nothing else.
+    pub fn flush(&self, within: Duration) -> bool {
+        self.inner.writer.flush(within)
     }
 }
 
@@ -111,7 +137,7 @@ impl Inner {
         match method {
             SyncShard::NUMBER => {
                 let request: SyncShard = decode(body)?;
-                Ok(encode(&self.find(request.shard)?.change(|shard| shard.begin(&request))?))
+                Ok(encode(&self.sync(&request)?))
             }
             SyncPage::NUMBER => {
                 let request: SyncPage<'_> = decode(body)?;
@@ -121,7 +147,9 @@ impl Inner {
             LoadFiles::NUMBER => self.load(&decode(body)?),
             IndexShard::NUMBER => {
                 let request: IndexShard = decode(body)?;
-                Ok(encode(&self.find(request.shard)?.change(|shard| shard.commit(&request))?))
+                let counters = self.find(request.shard)?.change(|shard| shard.commit(&request))?;
+                self.writer.changed(request.shard, Duration::ZERO);
+                Ok(encode(&counters))
             }
             UpdateFile::NUMBER => self.update(&decode(body)?),
             RemoveFiles::NUMBER => {
@@ -129,8 +157,9 @@ impl Inner {
                 let reply = self.find(request.shard)?.change(|shard| {
                     let applied = shard.remove(request.epoch, request.rev, &request.paths)?;
                     Ok(UpdateReply { applied, counters: shard.counters() })
-                });
-                Ok(encode(&reply?))
+                })?;
+                self.writer.changed(request.shard, GATHER);
+                Ok(encode(&reply))
             }
             SearchSymbols::NUMBER => self.search(&decode(body)?),
             ListSymbols::NUMBER => {
@@ -140,8 +169,7 @@ impl Inner {
             }
             GetWorkerStats::NUMBER => {
                 let GetWorkerStats {} = decode(body)?;
-                let shards = self.shards.values().map(|slot| lock(&slot.shard).stats()).collect();
-                Ok(encode(&WorkerStats { pid: std::process::id(), shards }))
+                Ok(encode(&self.stats()))
             }
             Shutdown::NUMBER => {
                 let Shutdown {} = decode(body)?;
@@ -153,18 +181,57 @@ impl Inner {
         }
     }
 
+    /// Reads the cache outside the shard's lock, so that searches go on.
+    fn sync(&self, request: &SyncShard) -> Result<SyncReply, ErrorReply> {
+        let slot = self.find(request.shard)?;
+        let known = lock(&slot.shard).key();
+        if known != Some(request.key) {
+            let cached = self.store.load(&request.key);
+            slot.change(|shard| {
+                shard.bind(request.key, cached);
+                Ok(())
+            })?;
+        }
+        slot.change(|shard| shard.begin(request))
+    }
+
+    fn stats(&self) -> WorkerStats {
+        let shard = |slot: &Slot| {
+            let shard = lock(&slot.shard);
+            let disk = shard.key().map_or(0, |key| self.store.disk_bytes(&key));
+            ShardStats { disk, ..shard.stats() }
+        };
+        WorkerStats {
+            pid: std::process::id(),
+            parsed: self.parsed.load(Ordering::Relaxed),
+            received: self.received.load(Ordering::Relaxed),
+            cache: self.store.stats(),
+            shards: self.shards.values().map(shard).collect(),
+        }
+    }
+
+    fn parse(&self, text: &str) -> ParsedFile {
+        self.parsed.fetch_add(1, Ordering::Relaxed);
+        self.received.fetch_add(text.len() as u64, Ordering::Relaxed);
+        ParsedFile { hash: content_hash(text), outline: Arc::new(java::extract(text)) }
+    }
+
     /// Parses outside the shard's lock, so that searches and other batches go on.
     fn load(&self, request: &LoadFiles<'_>) -> Answer {
         let slot = self.find(request.shard)?;
         let mut reply = LoadReply { files: 0, symbols: 0 };
         let arrivals = request.files.0.iter().map(|file| {
-            let parsed = match file.content {
-                Content::Text(text) => Some(parse(text)),
-                Content::Gone | Content::Skipped => None,
-            };
             reply.files += 1;
-            reply.symbols += parsed.as_ref().map_or(0, |parsed| parsed.outline.len() as u64);
-            Arrival { entry: file.entry, rev: file.rev, file: parsed }
+            let arrived = match file.content {
+                Content::Text(text) => {
+                    let parsed = self.parse(text);
+                    reply.symbols += parsed.outline.len() as u64;
+                    Arrived::Parsed(parsed)
+                }
+                Content::Gone => Arrived::Gone,
+                Content::Skipped => Arrived::Skipped,
+            };
+            Arrival { entry: file.entry, rev: file.rev, file: arrived }
         });
         let arrivals = arrivals.collect();
         slot.change(|shard| shard.load(request.sync, arrivals))?;
@@ -173,12 +240,13 @@ impl Inner {
 
     fn update(&self, request: &UpdateFile<'_>) -> Answer {
         let slot = self.find(request.shard)?;
-        let parsed = parse(request.text);
+        let parsed = self.parse(request.text);
         let reply = slot.change(|shard| {
             let applied = shard.update(request.epoch, request.rev, request.path, parsed)?;
             Ok(UpdateReply { applied: u32::from(applied), counters: shard.counters() })
-        });
-        Ok(encode(&reply?))
+        })?;
+        self.writer.changed(request.shard, GATHER);
+        Ok(encode(&reply))
     }
 
     fn search(&self, request: &SearchSymbols) -> Answer {
@@ -224,6 +292,7 @@ impl Slot {
     fn change<T>(&self, change: impl FnOnce(&mut Shard) -> Result<T, ErrorReply>) -> Result<T, ErrorReply> {
         let mut shard = lock(&self.shard);
         let result = change(&mut shard);
+        crash::point();
         *lock(&self.published) = Published { snapshot: shard.snapshot(), current: shard.is_current() };
         result
     }
@@ -257,8 +326,4 @@ fn fitting(mut reply: SearchReply) -> Bytes {
     reply.hits.truncate(fits);
     reply.truncated = true;
     encode(&reply)
-}
-
-fn parse(text: &str) -> ParsedFile {
-    ParsedFile { hash: content_hash(text), outline: Arc::new(java::extract(text)) }
 }

@@ -16,14 +16,25 @@ use crate::index::Snapshot;
 use crate::manifest::manifest_digest;
 
 /// One file as the caller brings it, for the sync that is under way.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Arrival {
     /// Its number in the manifest.
     pub entry: u32,
     /// The revision at which the router took it.
     pub rev: u64,
-    /// What it holds; `None` if it is gone or cannot be indexed.
-    pub file: Option<ParsedFile>,
+    /// What it holds.
+    pub file: Arrived,
+}
+
+/// What has come of a file.
+#[derive(Debug, Clone)]
+pub enum Arrived {
+    /// Its content.
+    Parsed(ParsedFile),
+    /// It is not there any more.
+    Gone,
+    /// It cannot be indexed.
+    Skipped,
 }
 
 /// A file's content, understood.
@@ -35,10 +46,30 @@ pub struct ParsedFile {
     pub outline: Arc<Outline>,
 }
 
+/// The content of a shard at one moment, as a cache keeps it.
+#[derive(Debug, Clone, Default)]
+pub struct Image {
+    /// Names the shard across runs.
+    pub key: ShardKey,
+    /// Its number at that time.
+    pub shard: u32,
+    /// Its counters at that time, with the digest of `files`.
+    pub counters: ShardCounters,
+    /// All files and the hashes of their texts, sorted by path.
+    pub files: Vec<(Arc<str>, Digest)>,
+    /// The declarations of exactly these files.
+    pub snapshot: Snapshot,
+}
+
+/// Names a shard across runs: the `key` of [`SyncShard`].
+pub type ShardKey = [u8; 16];
+
 /// One shard of the workspace, as its worker holds it.
 #[derive(Debug, Default)]
 pub struct Shard {
     number: u32,
+    /// Which shard the number stands for; nothing before the first sync.
+    key: Option<ShardKey>,
     published: Snapshot,
     counters: ShardCounters,
     /// Whether `published` is what the router last committed, with all changes since.
@@ -48,6 +79,10 @@ pub struct Shard {
     staging: Option<Staging>,
     /// The highest sync of this epoch.
     last_sync: u64,
+    /// The revision of the last manifest that was reached: of a path that it does not name, nothing older counts.
+    floor: u64,
+    /// How many files of the last committed sync cannot be indexed.
+    skipped: u32,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -82,6 +117,8 @@ enum EntryState {
     Kept,
     /// Came, and is published already.
     Loaded,
+    /// Came as a file that cannot be indexed.
+    Skipped,
 }
 
 impl Shard {
@@ -103,14 +140,48 @@ impl Shard {
         self.current
     }
 
-    /// How the shard is.
+    /// How the shard is; its cache is not known here.
     #[must_use]
     pub fn stats(&self) -> ShardStats {
         ShardStats {
             shard: self.number,
             counters: self.counters,
             current: self.current,
+            skipped: self.skipped,
             memory: self.published.memory_bytes() as u64,
+            disk: 0,
+        }
+    }
+
+    /// Which shard this is; nothing before the first sync.
+    #[must_use]
+    pub fn key(&self) -> Option<ShardKey> {
+        self.key
+    }
+
+    /// What a cache should keep. Nothing while a sync is under way: the image of the last one is better than a part.
+    #[must_use]
+    pub fn image(&self) -> Option<Image> {
+        let key = self.key.filter(|_| self.current)?;
+        let files = self.files.iter().filter_map(|(path, known)| Some((Arc::clone(path), known.hash?)));
+        let counters = ShardCounters { digest: self.digest(), ..self.counters };
+        let snapshot = self.published.clone();
+        Some(Image { key, shard: self.number, counters, files: files.collect(), snapshot })
+    }
+
+    /// Makes this the shard that `key` names, with what a cache holds of it, or empty; nothing happens if it is that one
+    /// already. What was cached is searched at once, as not current, and ranks below all of this run of the router.
+    pub fn bind(&mut self, key: ShardKey, cached: Option<Image>) {
+        if self.key == Some(key) {
+            return;
+        }
+        *self = Self { key: Some(key), ..Self::new(self.number) };
+        if let Some(Image { counters, files, snapshot, .. }) = cached.filter(|image| image.key == key) {
+            self.files =
+                files.into_iter().map(|(path, hash)| (path, Known { rev: 0, hash: Some(hash) })).collect();
+            self.published = snapshot;
+            self.counters.generation = counters.generation;
+            self.count();
         }
     }
 
@@ -119,13 +190,17 @@ impl Shard {
     /// # Errors
     /// `STALE_SYNC` if a later one has begun.
     pub fn begin(&mut self, request: &SyncShard) -> Result<SyncReply, ErrorReply> {
+        self.bind(request.key, None);
         if request.epoch != self.counters.epoch {
             // Revisions of another run of the router mean nothing in this one.
+            self.files.retain(|_, known| known.hash.is_some());
             for known in self.files.values_mut() {
                 known.rev = 0;
             }
             self.counters.epoch = request.epoch;
+            self.counters.revision = 0;
             self.last_sync = 0;
+            self.floor = 0;
         }
         if request.sync <= self.last_sync {
             return Err(self.stale(request.sync));
@@ -133,8 +208,7 @@ impl Shard {
         self.last_sync = request.sync;
         self.staging = None;
         if !self.files.is_empty() && request.digest == Some(self.digest()) {
-            self.current = true;
-            self.counters.digest = self.digest();
+            self.reach(request.rev);
             return Ok(SyncReply::Current(self.counters));
         }
         self.current = false;
@@ -152,7 +226,7 @@ impl Shard {
     /// # Errors
     /// `STALE_SYNC`; `INVALID` if the page does not follow the last one.
     pub fn page(&mut self, sync: u64, page: &ManifestPage<'_>) -> Result<PageReply, ErrorReply> {
-        let files = &self.files;
+        let files = &mut self.files;
         let number = self.number;
         let staging = staging(&mut self.staging, number, sync)?;
         if page.first as usize != staging.entries.len()
@@ -160,22 +234,28 @@ impl Shard {
         {
             return Err(invalid(format!("shard {number}: manifest page at {} out of place", page.first)));
         }
-        let mut wanted: Vec<(u32, u32)> = Vec::new();
-        for (index, entry) in (page.first..).zip(&page.entries) {
-            if staging.entries.last().is_some_and(|last| &*last.path >= entry.path) {
+        let mut last = staging.entries.last().map(|last| &*last.path);
+        for entry in &page.entries {
+            if last.is_some_and(|last| last >= entry.path) {
                 return Err(invalid(format!("shard {number}: manifest not sorted at `{}`", entry.path)));
             }
-            let known = files.get_key_value(entry.path);
-            let kept = entry.hash.is_some() && known.is_some_and(|(_, known)| known.hash == entry.hash);
-            if !kept {
+            last = Some(entry.path);
+        }
+        let mut wanted: Vec<(u32, u32)> = Vec::new();
+        for (index, entry) in (page.first..).zip(&page.entries) {
+            let mut staged = Staged { path: known_path(files, entry.path), state: EntryState::Wanted };
+            let known = files.get_mut(entry.path);
+            if let Some(known) = known.filter(|known| entry.hash.is_some() && known.hash == entry.hash) {
+                // That it holds this is as new as the manifest.
+                known.rev = known.rev.max(staging.rev);
+                staged.state = EntryState::Kept;
+            } else {
                 match wanted.last_mut() {
                     Some((first, count)) if *first + *count == index => *count += 1,
                     _ => wanted.push((index, 1)),
                 }
             }
-            let path = known.map_or_else(|| Arc::from(entry.path), |(path, _)| Arc::clone(path));
-            let state = if kept { EntryState::Kept } else { EntryState::Wanted };
-            staging.entries.push(Staged { path, state });
+            staging.entries.push(staged);
         }
         Ok(PageReply { wanted })
     }
@@ -196,18 +276,24 @@ impl Shard {
         let mut removes = Vec::new();
         for Arrival { entry, rev, file } in arrivals {
             let staged = &mut staging.entries[entry as usize];
-            let newer = |known: &Known| known.rev > rev;
+            staged.state =
+                if matches!(file, Arrived::Skipped) { EntryState::Skipped } else { EntryState::Loaded };
             self.counters.revision = self.counters.revision.max(rev);
-            staged.state = EntryState::Loaded;
-            if self.files.get(&staged.path).is_some_and(newer) {
+            if newest(&self.files, self.floor, &staged.path) > rev {
                 continue;
             }
-            let hash = file.as_ref().map(|file| file.hash);
-            self.files.insert(Arc::clone(&staged.path), Known { rev, hash });
-            match file {
-                Some(file) => upserts.push((Arc::clone(&staged.path), file.outline)),
-                None => removes.push(Arc::clone(&staged.path)),
-            }
+            let path = Arc::clone(&staged.path);
+            let hash = match file {
+                Arrived::Parsed(file) => {
+                    upserts.push((Arc::clone(&path), file.outline));
+                    Some(file.hash)
+                }
+                Arrived::Gone | Arrived::Skipped => {
+                    removes.push(Arc::clone(&path));
+                    None
+                }
+            };
+            self.files.insert(path, Known { rev, hash });
         }
         self.current = false;
         self.publish(upserts, &removes);
@@ -240,13 +326,23 @@ impl Shard {
         for path in &removes {
             self.files.remove(path);
         }
-        self.files.retain(|_, known| known.hash.is_some());
         self.publish(Vec::new(), &removes);
         self.published = self.published.compact();
-        self.current = true;
-        self.counters.revision = self.counters.revision.max(staging.rev);
-        self.counters.digest = self.digest();
+        let skipped =
+            staging.entries.iter().filter(|entry| matches!(entry.state, EntryState::Skipped)).count();
+        self.skipped = u32::try_from(skipped).unwrap_or(u32::MAX);
+        self.reach(staging.rev);
         Ok(self.counters)
+    }
+
+    /// The content is that of a manifest of this revision, with all later changes that have come.
+    fn reach(&mut self, rev: u64) {
+        self.floor = self.floor.max(rev);
+        // Of older removals the floor tells.
+        self.files.retain(|_, known| known.hash.is_some() || known.rev > rev);
+        self.current = true;
+        self.counters.revision = self.counters.revision.max(rev);
+        self.counters.digest = self.digest();
     }
 
     /// One file has changed. Returns whether the change was taken: it is not if a later one was.
@@ -255,7 +351,7 @@ impl Shard {
     /// `STALE_SYNC` if the epoch is another.
     pub fn update(&mut self, epoch: u64, rev: u64, path: &str, file: ParsedFile) -> Result<bool, ErrorReply> {
         self.check_epoch(epoch)?;
-        let path = self.known_path(path);
+        let path = known_path(&self.files, path);
         if !self.advance(&path, rev, Some(file.hash)) {
             return Ok(false);
         }
@@ -271,7 +367,7 @@ impl Shard {
         self.check_epoch(epoch)?;
         let mut removed: Vec<Arc<str>> = Vec::new();
         for path in paths {
-            let path = self.known_path(path);
+            let path = known_path(&self.files, path);
             if self.advance(&path, rev, None) {
                 removed.push(path);
             }
@@ -288,7 +384,7 @@ impl Shard {
 
     /// Notes a change of one file, unless a later one is known.
     fn advance(&mut self, path: &Arc<str>, rev: u64, hash: Option<Digest>) -> bool {
-        if self.files.get(path).is_some_and(|known| known.rev >= rev) {
+        if newest(&self.files, self.floor, path) >= rev {
             return false;
         }
         self.counters.revision = self.counters.revision.max(rev);
@@ -299,8 +395,12 @@ impl Shard {
     fn publish(&mut self, upserts: Vec<(Arc<str>, Arc<Outline>)>, removes: &[Arc<str>]) {
         if !upserts.is_empty() || !removes.is_empty() {
             self.published = self.published.apply(upserts, removes.iter().map(|path| &**path));
-            self.counters.generation += 1;
+            self.counters.generation = self.counters.generation.saturating_add(1);
         }
+        self.count();
+    }
+
+    fn count(&mut self) {
         self.counters.files = u32::try_from(self.published.files()).unwrap_or(u32::MAX);
         self.counters.symbols = self.published.symbols() as u64;
         self.counters.digest = Digest::default();
@@ -310,12 +410,8 @@ impl Shard {
         manifest_digest(self.files.iter().filter_map(|(path, known)| Some((&**path, known.hash?))))
     }
 
-    fn known_path(&self, path: &str) -> Arc<str> {
-        self.files.get_key_value(path).map_or_else(|| Arc::from(path), |(path, _)| Arc::clone(path))
-    }
-
     fn check_epoch(&self, epoch: u64) -> Result<(), ErrorReply> {
-        if epoch == self.counters.epoch {
+        if epoch == self.counters.epoch && self.last_sync > 0 {
             return Ok(());
         }
         let message = format!("shard {}: the change belongs to another run of the router", self.number);
@@ -325,6 +421,15 @@ impl Shard {
     fn stale(&self, sync: u64) -> ErrorReply {
         stale(self.number, sync)
     }
+}
+
+/// The revision of what is known of a path: that it is not there, if nothing else is.
+fn newest(files: &BTreeMap<Arc<str>, Known>, floor: u64, path: &str) -> u64 {
+    files.get(path).map_or(0, |known| known.rev).max(floor)
+}
+
+fn known_path(files: &BTreeMap<Arc<str>, Known>, path: &str) -> Arc<str> {
+    files.get_key_value(path).map_or_else(|| Arc::from(path), |(path, _)| Arc::clone(path))
 }
 
 fn staging(slot: &mut Option<Staging>, shard: u32, sync: u64) -> Result<&mut Staging, ErrorReply> {

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use nova_proto_core::ErrorCode;
 use nova_proto_core::messages::{Digest, IndexShard, ManifestEntry, ManifestPage, SyncReply, SyncShard};
-use nova_worker::shard::{Arrival, ParsedFile, Shard};
+use nova_worker::shard::{Arrival, Arrived, ParsedFile, Shard};
 use nova_worker::{content_hash, java, manifest_digest};
 
 const EPOCH: u64 = 7;
@@ -28,7 +28,7 @@ fn page<'a>(first: u32, entries: &[(&'a str, Option<&str>)]) -> ManifestPage<'a>
 }
 
 fn arrival(entry: u32, rev: u64, text: Option<&str>) -> Arrival {
-    Arrival { entry, rev, file: text.map(parsed) }
+    Arrival { entry, rev, file: text.map_or(Arrived::Skipped, |text| Arrived::Parsed(parsed(text))) }
 }
 
 /// Runs a whole sync that brings every file.
@@ -190,4 +190,65 @@ fn what_has_arrived_is_found_before_the_commit() {
     shard.load(1, vec![arrival(1, 1, Some(&class("B")))]).expect("loaded");
     assert_eq!(content(&shard), ["b:B"]);
     assert!(!shard.is_current());
+}
+
+#[test]
+fn what_is_cached_is_searched_at_once_and_ranks_below_this_run() {
+    let mut before = Shard::new(3);
+    let (a, b, new) = (class("A"), class("B"), class("New"));
+    fill(&mut before, 900, &[("a", &a), ("b", &b)]);
+    let image = before.image().expect("it is committed");
+
+    let mut shard = Shard::new(5);
+    shard.bind([0; 16], Some(image.clone()));
+    assert_eq!(content(&shard), ["a:A", "b:B"]);
+    assert!(!shard.is_current() && shard.image().is_none(), "nobody has said yet that it is right");
+    // This run's counters have only begun, and all the same they rank above.
+    let request = SyncShard { shard: 5, epoch: EPOCH + 1, ..sync(1, 2, None) };
+    assert_eq!(shard.begin(&request), Ok(SyncReply::SendPages { hashes: true }));
+    assert_eq!(shard.counters().revision, 0, "revisions of another run mean nothing");
+    assert_eq!(
+        shard.page(1, &page(0, &[("a", Some(&*a)), ("b", Some(&*new))])).expect("a page").wanted,
+        [(1, 1)]
+    );
+    shard.load(1, vec![arrival(1, 1, Some(&new))]).expect("loaded");
+    assert!(shard.image().is_none(), "half a sync is not kept");
+    shard.commit(&IndexShard { shard: 5, sync: 1 }).expect("committed");
+    assert_eq!(content(&shard), ["a:A", "b:New"]);
+    let now = shard.image().expect("it is committed").counters;
+    assert!(now.generation > image.counters.generation, "it goes on from there");
+
+    // What is bound is not bound again.
+    shard.bind([0; 16], Some(image));
+    assert_eq!(content(&shard), ["a:A", "b:New"]);
+}
+
+#[test]
+fn another_key_is_another_shard() {
+    let mut shard = Shard::new(3);
+    let a = class("A");
+    fill(&mut shard, 1, &[("a", &a)]);
+    let image = shard.image().expect("it is committed");
+    let other = SyncShard { key: [1; 16], ..sync(2, 1, None) };
+    assert_eq!(shard.begin(&other), Ok(SyncReply::SendPages { hashes: false }));
+    assert_eq!(content(&shard), [""; 0]);
+    let mut shard = Shard::new(3);
+    shard.bind([1; 16], Some(image));
+    assert_eq!(content(&shard), [""; 0], "an image of another shard is none");
+}
+
+#[test]
+fn what_is_older_than_the_manifest_does_not_come_after_it() {
+    let mut shard = Shard::new(3);
+    let (old, new) = (class("Old"), class("New"));
+    fill(&mut shard, 1, &[("a", &new), ("gone", &old)]);
+    shard.begin(&sync(10, 1, None)).expect("begun");
+    assert_eq!(shard.page(10, &page(0, &[("a", Some(&*new))])).expect("a page").wanted, []);
+    assert_eq!(shard.update(EPOCH, 5, "a", parsed(&old)), Ok(false), "kept at revision 10");
+    assert_eq!(shard.remove(EPOCH, 12, &["late"]), Ok(1));
+    shard.commit(&IndexShard { shard: 3, sync: 10 }).expect("committed");
+    assert_eq!(shard.update(EPOCH, 6, "gone", parsed(&old)), Ok(false), "not there at revision 10");
+    assert_eq!(shard.update(EPOCH, 11, "late", parsed(&old)), Ok(false), "removed at revision 12");
+    assert_eq!(shard.update(EPOCH, 13, "late", parsed(&new)), Ok(true));
+    assert_eq!(content(&shard), ["a:New", "late:New"]);
 }

@@ -171,7 +171,7 @@ fn the_answers_are_the_same_for_any_number_of_workers() {
             let config = RouterConfig::new(private.address());
             let router = Router::start(layout.expect("a layout"), config).await.expect("a router");
             let command = WorkerCommand { program: program("nova-worker"), arguments: Vec::new() };
-            let options = LocalOptions { workers, command, cache_dir: scene.path("cache") };
+            let options = LocalOptions { workers, command, cache_dir: Some(scene.path("cache")) };
             let processes = LocalWorkers::start(&router, &options);
             tokio::time::timeout(LONG, router.settled()).await.expect("every shard is ready in time");
             let mut answers = Vec::new();

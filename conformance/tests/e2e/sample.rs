@@ -80,14 +80,25 @@ fn index_tells_all_fields_in_one_line() {
     let line = ran.json();
     assert_eq!(
         fields(&line),
-        ["bytes", "elapsed_ms", "files", "left_out", "schema", "shards", "skipped", "symbols"]
+        [
+            "bytes",
+            "elapsed_ms",
+            "files",
+            "left_out",
+            "schema",
+            "sent",
+            "shards",
+            "skipped",
+            "symbols",
+            "workers"
+        ]
     );
     assert_eq!(line["schema"], 1);
     assert_eq!(line["files"], 18);
     assert_eq!(line["symbols"], 226);
     assert!(line["elapsed_ms"].is_u64());
     assert_eq!(line["skipped"], Value::Array(Vec::new()));
-    for number in ["files", "symbols", "bytes"] {
+    for number in ["files", "symbols", "bytes", "sent"] {
         assert_eq!(line[number].as_u64(), Some(sum(&line, number)), "{number}");
     }
     let shards = line["shards"].as_array().expect("shards");
@@ -100,6 +111,7 @@ fn index_tells_all_fields_in_one_line() {
     }
     let bytes: u64 = walk(&harbour());
     assert_eq!(line["bytes"].as_u64(), Some(bytes), "every byte of every Java file is read once");
+    assert_eq!(line["sent"], line["bytes"], "and sent once");
 }
 
 /// The bytes in all Java files below a directory.

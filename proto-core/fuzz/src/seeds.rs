@@ -173,7 +173,7 @@ fn messages() -> Vec<Vec<u8>> {
         vec![ManifestEntry { path: "a/B", hash: None }, ManifestEntry { path: "é", hash: Some([1; 16]) }];
     let file = |entry, content| LoadedFile { entry, rev: 9, content };
     let files = vec![file(0, Content::Text("class A{}")), file(1, Content::Gone), file(2, Content::Skipped)];
-    let token = Some("s3cret".to_owned());
+    let token = Some("s3cret".into());
     let hello = WorkerHello { claim: ranges.clone(), token, cached: vec![cached], build: "w 1".to_owned() };
     let bodies = [
         encode(&hello),
@@ -204,7 +204,10 @@ fn messages() -> Vec<Vec<u8>> {
         Bytes::new(),
         encode(&WorkerStats {
             pid: 1,
+            parsed: 2,
+            received: 300,
             shards: vec![ShardStats { counters, memory: 128, ..ShardStats::default() }],
+            ..WorkerStats::default()
         }),
     ];
     bodies.iter().enumerate().map(|(number, body)| [&[number as u8], &body[..]].concat()).collect()

@@ -10,6 +10,9 @@ use crate::config::SMALL_BODY;
 /// Most shards in one answer about a worker.
 const MAX_LISTED: usize = 16_384;
 
+/// Longest text about a problem, in bytes.
+const MAX_PROBLEM: usize = 512;
+
 /// How the worker is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct GetWorkerStats {}
@@ -25,9 +28,41 @@ impl Method for GetWorkerStats {
 pub struct WorkerStats {
     /// Its process.
     pub pid: u32,
+    /// How many files it has parsed since it started.
+    pub parsed: u64,
+    /// How many bytes of source text have come since it started.
+    pub received: u64,
+    /// Its cache.
+    pub cache: CacheStats,
     /// Its shards.
     #[serde(deserialize_with = "bounded::list::<_, _, MAX_LISTED>")]
     pub shards: Vec<ShardStats>,
+}
+
+/// How a worker's cache is.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CacheStats {
+    /// Whether there is one.
+    pub state: CacheState,
+    /// How many shards it has given back since the worker started.
+    pub loaded: u32,
+    /// How many times a shard was written since the worker started.
+    pub written: u32,
+    /// What went wrong last, for people; empty if nothing did.
+    #[serde(deserialize_with = "bounded::text::<_, MAX_PROBLEM>")]
+    pub problem: String,
+}
+
+/// Whether a worker has a cache.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub enum CacheState {
+    /// It was told to keep nothing.
+    #[default]
+    Off,
+    /// It keeps its indexes.
+    On,
+    /// It should, and cannot; the problem says why.
+    Failed,
 }
 
 /// How one shard is.
@@ -39,8 +74,12 @@ pub struct ShardStats {
     pub counters: ShardCounters,
     /// Whether its index is of exactly what the router last committed.
     pub current: bool,
+    /// How many files of its last sync cannot be indexed; the router knows why.
+    pub skipped: u32,
     /// What its index takes in memory, in bytes.
     pub memory: u64,
+    /// How long its file in the cache is, in bytes; 0 if there is none.
+    pub disk: u64,
 }
 
 /// Asks the worker's process to end, once it has answered.

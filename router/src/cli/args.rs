@@ -75,9 +75,13 @@ pub(super) struct WorkspaceArgs {
     #[arg(long, value_name = "PROGRAM")]
     pub(super) worker_command: Option<PathBuf>,
 
-    /// Where workers will keep indexes between runs; not used yet [default: the user's cache directory]
+    /// Where workers keep indexes between runs [default: a directory for these roots in the user's cache directory]
     #[arg(long, value_name = "DIR")]
     pub(super) cache_dir: Option<PathBuf>,
+
+    /// Keep nothing between runs
+    #[arg(long, conflicts_with = "cache_dir")]
+    pub(super) no_cache: bool,
 
     /// Skip, and name, source files that are larger than this many bytes; at most 8 MiB
     #[arg(long, value_name = "BYTES", default_value_t = 8 << 20, value_parser = clap::value_parser!(u64).range(1..=8 << 20))]

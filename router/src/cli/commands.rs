@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Instant;
 
-use nova_proto_core::messages::ListedSymbol;
+use nova_proto_core::messages::{CacheState, ListedSymbol, WorkerStats};
 use nova_worker::index::{KindSet, Query};
 use serde::Serialize;
 
@@ -149,8 +149,11 @@ struct IndexLine {
     files: u64,
     symbols: u64,
     bytes: u64,
+    /// Of which the workers lacked so many.
+    sent: u64,
     elapsed_ms: u64,
     shards: Vec<IndexedShard>,
+    workers: Vec<IndexingWorker>,
     skipped: Vec<SkippedFields>,
     /// How many files and directories the rules leave out.
     left_out: usize,
@@ -168,6 +171,45 @@ struct IndexedShard {
     files: u64,
     symbols: u64,
     bytes: u64,
+    sent: u64,
+}
+
+#[derive(Serialize)]
+struct IndexingWorker {
+    pid: u32,
+    parsed: u64,
+    received: u64,
+    memory: u64,
+    disk: u64,
+    cache: CacheFields,
+}
+
+#[derive(Serialize)]
+struct CacheFields {
+    state: &'static str,
+    loaded: u32,
+    written: u32,
+    problem: Option<String>,
+}
+
+impl From<WorkerStats> for IndexingWorker {
+    fn from(stats: WorkerStats) -> Self {
+        let WorkerStats { pid, parsed, received, cache, shards } = stats;
+        let state = match cache.state {
+            CacheState::Off => "off",
+            CacheState::On => "on",
+            CacheState::Failed => "failed",
+        };
+        let problem = Some(cache.problem).filter(|problem| !problem.is_empty());
+        Self {
+            pid,
+            parsed,
+            received,
+            memory: shards.iter().map(|shard| shard.memory).sum(),
+            disk: shards.iter().map(|shard| shard.disk).sum(),
+            cache: CacheFields { state, loaded: cache.loaded, written: cache.written, problem },
+        }
+    }
 }
 
 #[derive(Serialize)]
@@ -181,7 +223,7 @@ struct SkippedFields {
 async fn index(args: &IndexArgs) -> Result<ExitCode, Failure> {
     let start = Instant::now();
     let workspace = Workspace::settled(&args.workspace).await?;
-    let line = summary(&workspace.router, start);
+    let line = summary(&workspace.router, start).await;
     let skipped = workspace.router.skipped();
     let shown = match args.json {
         // Then the error is the one line.
@@ -204,7 +246,8 @@ async fn index(args: &IndexArgs) -> Result<ExitCode, Failure> {
     Ok(ExitCode::SUCCESS)
 }
 
-fn summary(router: &Router, start: Instant) -> IndexLine {
+async fn summary(router: &Router, start: Instant) -> IndexLine {
+    let elapsed_ms = u64::try_from(start.elapsed().as_millis()).unwrap_or(u64::MAX);
     let layout = router.layout();
     let roots = root_names(layout);
     let shards: Vec<IndexedShard> = layout
@@ -212,13 +255,13 @@ fn summary(router: &Router, start: Instant) -> IndexLine {
         .iter()
         .zip(router.status())
         .map(|(shard, status)| {
-            let (state, reason, files, symbols, bytes) = match status.state {
-                ShardState::Ready { counters, bytes } => {
-                    ("ready", None, u64::from(counters.files), counters.symbols, bytes)
+            let (state, reason, files, symbols, bytes, sent) = match status.state {
+                ShardState::Ready { counters, read, sent } => {
+                    ("ready", None, u64::from(counters.files), counters.symbols, read.bytes, sent.bytes)
                 }
-                ShardState::Warming { files, bytes } => ("warming", None, u64::from(files), 0, bytes),
-                ShardState::Waiting { reason } => ("waiting", Some(reason), 0, 0, 0),
-                ShardState::Failed { reason } => ("failed", Some(reason), 0, 0, 0),
+                ShardState::Warming { files, bytes } => ("warming", None, u64::from(files), 0, bytes, 0),
+                ShardState::Waiting { reason } => ("waiting", Some(reason), 0, 0, 0, 0),
+                ShardState::Failed { reason } => ("failed", Some(reason), 0, 0, 0, 0),
             };
             IndexedShard {
                 key: status.key.to_string(),
@@ -231,6 +274,7 @@ fn summary(router: &Router, start: Instant) -> IndexLine {
                 files,
                 symbols,
                 bytes,
+                sent,
             }
         })
         .collect();
@@ -245,8 +289,10 @@ fn summary(router: &Router, start: Instant) -> IndexLine {
         files: shards.iter().map(|shard| shard.files).sum(),
         symbols: shards.iter().map(|shard| shard.symbols).sum(),
         bytes: shards.iter().map(|shard| shard.bytes).sum(),
-        elapsed_ms: u64::try_from(start.elapsed().as_millis()).unwrap_or(u64::MAX),
+        sent: shards.iter().map(|shard| shard.sent).sum(),
+        elapsed_ms,
         shards,
+        workers: router.worker_stats().await.into_iter().map(IndexingWorker::from).collect(),
         skipped: skipped.collect(),
         left_out: layout.left_out.len(),
     }
@@ -266,10 +312,11 @@ fn shown_summary(line: &IndexLine) -> io::Result<Vec<u8>> {
     }
     writeln!(
         out,
-        "{} files, {} symbols, {:.1} MB in {} shards, {} skipped, {} left out, {:.2} s",
+        "{} files, {} symbols, {:.1} MB ({:.1} MB of it new or changed) in {} shards, {} skipped, {} left out, {:.2} s",
         line.files,
         line.symbols,
         line.bytes as f64 / 1e6,
+        line.sent as f64 / 1e6,
         line.shards.len(),
         line.skipped.len(),
         line.left_out,

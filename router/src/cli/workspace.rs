@@ -62,7 +62,11 @@ impl Workspace {
             };
             Failure::cannot_connect(&error.to_string(), hint)
         })?;
-        let workers = if local { Some(LocalWorkers::start(&router, &local_options(args)?)) } else { None };
+        let workers = if local {
+            Some(LocalWorkers::start(&router, &local_options(args, router.layout())?))
+        } else {
+            None
+        };
         Ok(Self { router, workers, private })
     }
 
@@ -171,7 +175,7 @@ async fn discover(args: &WorkspaceArgs) -> Result<Layout, Failure> {
     })
 }
 
-fn local_options(args: &WorkspaceArgs) -> Result<LocalOptions, Failure> {
+fn local_options(args: &WorkspaceArgs, layout: &Layout) -> Result<LocalOptions, Failure> {
     let command = match &args.worker_command {
         Some(program) => WorkerCommand { program: program.clone(), arguments: Vec::new() },
         None => WorkerCommand::own().map_err(|error| {
@@ -180,12 +184,13 @@ fn local_options(args: &WorkspaceArgs) -> Result<LocalOptions, Failure> {
             ))
         })?,
     };
-    let cache_dir = args.cache_dir.clone().or_else(default_cache_dir).unwrap_or_else(|| {
-        // Neither XDG_CACHE_HOME nor HOME: a system account. What is kept there does not outlive the machine.
-        std::env::temp_dir().join("nova-cache")
-    });
+    let cache_dir = match &args.cache_dir {
+        _ if args.no_cache => None,
+        Some(given) => Some(absolute(given.clone())),
+        None => default_cache_dir(&layout.roots),
+    };
     let workers = args.workers.map_or_else(|| cores().min(8), usize::from);
-    Ok(LocalOptions { workers, command, cache_dir: absolute(cache_dir) })
+    Ok(LocalOptions { workers, command, cache_dir })
 }
 
 /// Workers run in the same directory, but another `--worker-command` need not.

@@ -54,8 +54,10 @@ impl Gate {
             format!("the claim names unknown shards: this workspace has {shards}, numbered from 0")
         })?;
         self.shared.table.claim(self.worker, &claimed)?;
+        // What it says of its cache is a hint for people: SyncShard decides.
         let (worker, peer, build) = (self.worker, &self.peer, &hello.build);
-        tracing::info!(worker, %peer, %build, shards = claimed.len(), "worker let in");
+        let (shards, cached) = (claimed.len(), hello.cached.len());
+        tracing::info!(worker, %peer, %build, shards, cached, "worker let in");
         Ok(encode(&WorkerWelcome {
             worker_id: self.worker,
             epoch: self.shared.epoch,

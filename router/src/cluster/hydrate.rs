@@ -1,25 +1,33 @@
 //! Brings one shard at one worker to the content that the router wants.
+//!
+//! Each file is read once. A worker that has nothing gets a manifest without hashes, and then every file. A worker that
+//! has something gets the hashes of some MiB of files at a time, and those of the files that it lacks: they are still in
+//! memory then.
 
 use std::ops::Range;
-use std::path::PathBuf;
 use std::time::Duration;
 
 use futures_util::stream::{self, StreamExt, TryStreamExt};
 use nova_proto_core::messages::{
-    Content, DecodeError, FileBatch, IndexShard, LoadFiles, LoadedFile, ManifestEntry, ManifestPage, Method,
-    SyncPage, SyncReply, SyncShard, call, encode, reply,
+    DecodeError, Digest, IndexShard, LoadFiles, ManifestEntry, ManifestPage, Method, SyncPage, SyncReply,
+    SyncShard, call, reply,
 };
 use nova_proto_core::{Body, Call, CallError, ErrorReply, SendError};
 use nova_transport_tokio::Handle;
+use tokio::sync::SemaphorePermit;
 
-use super::{IN_FLIGHT_BYTES, ShardState, Shared};
-use crate::layout::{FileEntry, Shard, SkipReason, Skipped, read_source};
+use super::sources::{self, Source};
+use super::{IN_FLIGHT_BYTES, ShardState, Shared, Volume};
+use crate::layout::{FileEntry, Shard, Skipped};
 
 /// About how much text one `LoadFiles` carries.
 const BATCH_BYTES: u64 = 1024 * 1024;
 
 /// Most files in one `LoadFiles`.
 const BATCH_FILES: usize = 1024;
+
+/// About how much text is hashed for one manifest page, and kept until the worker has said what of it it lacks.
+const PAGE_BYTES: u64 = 4 * 1024 * 1024;
 
 /// Entries of one manifest page.
 const PAGE_ENTRIES: usize = 2048;
@@ -51,6 +59,13 @@ impl From<DecodeError> for HydrateError {
     }
 }
 
+/// What was read, and what was sent of it.
+#[derive(Debug, Clone, Copy, Default)]
+struct Traffic {
+    read: Volume,
+    sent: Volume,
+}
+
 /// Runs one sync from its begin to its commit.
 pub(super) async fn hydrate(
     shared: &Shared,
@@ -72,16 +87,11 @@ pub(super) async fn hydrate(
         digest: None,
     };
     let body = answer(handle, &request).await?;
-    if let SyncReply::Current(_) = reply::<SyncShard>(&body)? {
+    let SyncReply::SendPages { hashes } = reply::<SyncShard>(&body)? else {
         return Err(HydrateError::Nonsense("it calls current what was not named".to_owned()));
-    }
-    let wanted = send_manifest(handle, shard, number, sync).await?;
+    };
     let job = Job { shared, worker, handle, shard, number, sync, rev };
-    let bytes = stream::iter(batches(&shard.files, wanted))
-        .map(|batch| job.load(batch))
-        .buffer_unordered(BATCHES_AT_ONCE)
-        .try_fold(0, |total, bytes| async move { Ok(total + bytes) })
-        .await?;
+    let Traffic { read, sent } = if hashes { job.send_differences().await? } else { job.send_all().await? };
     let body = answer(handle, &IndexShard { shard: number, sync }).await?;
     let counters = reply::<IndexShard>(&body)?;
     tracing::debug!(
@@ -89,57 +99,32 @@ pub(super) async fn hydrate(
         worker,
         files = counters.files,
         symbols = counters.symbols,
+        read = read.files,
+        sent = sent.files,
         "shard ready"
     );
-    Ok(ShardState::Ready { counters, bytes })
+    Ok(ShardState::Ready { counters, read, sent })
 }
 
-/// Sends the manifest; returns the numbers of the entries that the worker lacks.
-async fn send_manifest(
-    handle: &Handle,
-    shard: &Shard,
-    number: u32,
-    sync: u64,
-) -> Result<Vec<Range<u32>>, HydrateError> {
-    let mut wanted = Vec::new();
-    let mut first = 0;
-    for files in shard.files.chunks(PAGE_ENTRIES) {
-        let entries: Vec<_> =
-            files.iter().map(|file| ManifestEntry { path: &file.path, hash: None }).collect();
-        let end = first + u32::try_from(entries.len()).unwrap_or(u32::MAX);
-        let page = ManifestPage { first, entries };
-        let body = answer(handle, &SyncPage { shard: number, sync, page }).await?;
-        for (start, count) in reply::<SyncPage<'_>>(&body)?.wanted {
-            let range = start..start.saturating_add(count);
-            let after = wanted.last().map_or(first, |last: &Range<u32>| last.end.max(first));
-            if range.is_empty() || range.start < after || range.end > end {
-                return Err(HydrateError::Nonsense("it wants files out of the page's range".to_owned()));
-            }
-            wanted.push(range);
+/// Cuts entries of the manifest into runs, by size as the walk saw it: each of about `bytes` bytes, and of at most `files`
+/// files.
+fn runs(all: &[FileEntry], entries: impl Iterator<Item = u32>, bytes: u64, files: usize) -> Vec<Vec<u32>> {
+    let mut runs = Vec::new();
+    let mut run: Vec<u32> = Vec::new();
+    let mut sum = 0;
+    for entry in entries {
+        let size = all[entry as usize].size;
+        if !run.is_empty() && (sum + size > bytes || run.len() == files) {
+            runs.push(std::mem::take(&mut run));
+            sum = 0;
         }
-        first = end;
+        run.push(entry);
+        sum += size;
     }
-    Ok(wanted)
-}
-
-/// Cuts what is wanted into batches, by size as the walk saw it.
-fn batches(files: &[FileEntry], wanted: Vec<Range<u32>>) -> Vec<Vec<u32>> {
-    let mut batches = Vec::new();
-    let mut batch: Vec<u32> = Vec::new();
-    let mut bytes = 0;
-    for index in wanted.into_iter().flatten() {
-        let size = files[index as usize].size;
-        if !batch.is_empty() && (bytes + size > BATCH_BYTES || batch.len() == BATCH_FILES) {
-            batches.push(std::mem::take(&mut batch));
-            bytes = 0;
-        }
-        batch.push(index);
-        bytes += size;
+    if !run.is_empty() {
+        runs.push(run);
     }
-    if !batch.is_empty() {
-        batches.push(batch);
-    }
-    batches
+    runs
 }
 
 /// One shard's sync.
@@ -154,84 +139,148 @@ struct Job<'a> {
 }
 
 impl Job<'_> {
-    /// Reads a batch of files and sends it, in several parts if the files have grown since the walk; returns the bytes of
-    /// text.
-    async fn load(&self, batch: Vec<u32>) -> Result<u64, HydrateError> {
-        let sizes: u64 = batch.iter().map(|&index| self.shard.files[index as usize].size).sum();
-        let permits = u32::try_from(sizes / 1024 + 1).unwrap_or(u32::MAX).min(IN_FLIGHT_BYTES / 1024);
-        // The semaphore is never closed.
-        let _in_flight = self.shared.in_flight.acquire_many(permits).await;
-        let mut bytes = 0;
-        let mut rest = batch;
-        while !rest.is_empty() {
-            let read = self.read(&rest).await?;
-            let root = self.shard.root;
-            let skipped = read.skipped.into_iter().map(|(entry, reason)| {
-                let path = self.shard.files[entry as usize].path.to_string();
-                Skipped { root, path, reason }
-            });
-            self.shared.table.skip(self.number, skipped);
-            let call = Call { reply_max: LoadFiles::REPLY_MAX, ..Call::new(LoadFiles::NUMBER, read.body) };
-            let body = wait(self.handle, call).await?;
-            reply::<LoadFiles<'_>>(&body)?;
-            let count = u32::try_from(read.files).unwrap_or(u32::MAX);
-            self.shared.table.arrived(self.worker, self.number, count, read.bytes);
-            bytes += read.bytes;
-            rest.drain(..read.files);
-        }
-        Ok(bytes)
-    }
+    // ---- to a worker that has nothing ----
 
-    async fn read(&self, batch: &[u32]) -> Result<ReadBatch, HydrateError> {
-        let file = |&index: &u32| {
-            let file = &self.shard.files[index as usize];
-            (index, self.shared.layout.absolute_path(self.shard, file))
-        };
-        let files = batch.iter().map(file).collect();
-        let (number, sync, rev) = (self.number, self.sync, self.rev);
-        let max = self.shared.config.max_file_bytes;
-        tokio::task::spawn_blocking(move || read_batch(number, sync, rev, files, max))
+    async fn send_all(&self) -> Result<Traffic, HydrateError> {
+        let mut wanted = Vec::new();
+        let mut first = 0;
+        for files in self.shard.files.chunks(PAGE_ENTRIES) {
+            wanted.extend(self.page(first, files.iter().map(|file| (&*file.path, None)).collect()).await?);
+            first += u32::try_from(files.len()).unwrap_or(u32::MAX);
+        }
+        let batches = runs(&self.shard.files, wanted.into_iter().flatten(), BATCH_BYTES, BATCH_FILES);
+        stream::iter(batches)
+            .map(|batch| self.read_and_load(batch))
+            .buffer_unordered(BATCHES_AT_ONCE)
+            .try_fold(Traffic::default(), |sum, read| async move {
+                Ok(Traffic { read: sum.read + read, sent: sum.sent + read })
+            })
             .await
-            .map_err(|error| HydrateError::Nonsense(error.to_string()))
     }
-}
 
-/// A batch as it goes out, and what could not go.
-struct ReadBatch {
-    body: bytes::Bytes,
-    /// How many of the files are in it, skipped ones included.
-    files: usize,
-    bytes: u64,
-    /// Entries of the manifest.
-    skipped: Vec<(u32, SkipReason)>,
-}
-
-/// Reads files until a batch is full: the walk's sizes are not to be relied on.
-fn read_batch(shard: u32, sync: u64, rev: u64, files: Vec<(u32, PathBuf)>, max: u64) -> ReadBatch {
-    let mut skipped = Vec::new();
-    let mut texts = Vec::new();
-    let mut bytes = 0;
-    for (entry, path) in files {
-        let text = match read_source(&path, max) {
-            Ok(text) => Some(text),
-            Err(reason) => {
-                skipped.push((entry, reason));
-                None
-            }
-        };
-        bytes += text.as_ref().map_or(0, |text| text.len() as u64);
-        texts.push((entry, text));
-        if bytes >= BATCH_BYTES {
-            break;
+    /// Reads a batch of files and sends it, in several parts if the files have grown since the walk.
+    async fn read_and_load(&self, batch: Vec<u32>) -> Result<Volume, HydrateError> {
+        let _room = self.room(&batch).await;
+        let mut sum = Volume::default();
+        let mut rest = &batch[..];
+        while !rest.is_empty() {
+            let sources = self.read(rest, BATCH_BYTES, false).await?;
+            rest = &rest[sources.len()..];
+            sum = sum + self.load(&sources, (0..sources.len()).collect()).await?;
         }
+        Ok(sum)
     }
-    let loaded = texts.iter().map(|(entry, text)| LoadedFile {
-        entry: *entry,
-        rev,
-        content: text.as_deref().map_or(Content::Skipped, Content::Text),
-    });
-    let body = encode(&LoadFiles { shard, sync, files: FileBatch(loaded.collect()) });
-    ReadBatch { body, files: texts.len(), bytes, skipped }
+
+    // ---- to a worker that has something ----
+
+    async fn send_differences(&self) -> Result<Traffic, HydrateError> {
+        let all = 0..u32::try_from(self.shard.files.len()).unwrap_or(u32::MAX);
+        let mut traffic = Traffic::default();
+        for run in runs(&self.shard.files, all, PAGE_BYTES, PAGE_ENTRIES) {
+            let _room = self.room(&run).await;
+            let mut rest = &run[..];
+            while !rest.is_empty() {
+                let sources = self.read(rest, PAGE_BYTES, true).await?;
+                rest = &rest[sources.len()..];
+                let sent = self.send_page(&sources).await?;
+                traffic.sent = traffic.sent + sent;
+                traffic.read = traffic.read + sources.iter().map(Volume::of).sum();
+            }
+        }
+        Ok(traffic)
+    }
+
+    /// Sends consecutive entries with their hashes, and then what the worker lacks of them.
+    async fn send_page(&self, sources: &[Source]) -> Result<Volume, HydrateError> {
+        let Some(first) = sources.first().map(|source| source.entry) else { return Ok(Volume::default()) };
+        let entry = |source: &Source| (&*self.shard.files[source.entry as usize].path, source.hash());
+        let wanted = self.page(first, sources.iter().map(entry).collect()).await?;
+        let mut kept = sources.iter().map(Volume::of).sum::<Volume>();
+        let mut batches: Vec<Vec<usize>> = Vec::new();
+        let mut bytes = 0;
+        for index in wanted.into_iter().flatten().map(|entry| (entry - first) as usize) {
+            match batches.last_mut() {
+                Some(batch) if bytes < BATCH_BYTES && batch.len() < BATCH_FILES => batch.push(index),
+                _ => {
+                    batches.push(vec![index]);
+                    bytes = 0;
+                }
+            }
+            let lacking = Volume::of(&sources[index]);
+            bytes += lacking.bytes;
+            kept = kept - lacking;
+        }
+        self.shared.table.arrived(self.worker, self.number, kept);
+        stream::iter(batches)
+            .map(|batch| self.load(sources, batch))
+            .buffer_unordered(BATCHES_AT_ONCE)
+            .try_fold(Volume::default(), |sum, sent| async move { Ok(sum + sent) })
+            .await
+    }
+
+    // ---- to both ----
+
+    /// Waits until there is room for so much text in flight.
+    async fn room(&self, entries: &[u32]) -> Option<SemaphorePermit<'_>> {
+        let bytes: u64 = entries.iter().map(|&entry| self.shard.files[entry as usize].size).sum();
+        let permits = u32::try_from(bytes / 1024 + 1).unwrap_or(u32::MAX).min(IN_FLIGHT_BYTES / 1024);
+        // The semaphore is never closed.
+        self.shared.in_flight.acquire_many(permits).await.ok()
+    }
+
+    /// Reads the first of some files, until there are `enough` bytes; notes what cannot be read.
+    async fn read(&self, entries: &[u32], enough: u64, hashes: bool) -> Result<Vec<Source>, HydrateError> {
+        let file = |&entry: &u32| {
+            let file = &self.shard.files[entry as usize];
+            (entry, self.shared.layout.absolute_path(self.shard, file))
+        };
+        let files = entries.iter().map(file).collect();
+        let max_file = self.shared.config.max_file_bytes;
+        let sources = tokio::task::spawn_blocking(move || sources::read(files, max_file, enough, hashes))
+            .await
+            .map_err(|error| HydrateError::Nonsense(error.to_string()))?;
+        let skipped = sources.iter().filter_map(|source| {
+            let path = self.shard.files[source.entry as usize].path.to_string();
+            let reason = source.text.as_ref().err()?.clone();
+            Some(Skipped { root: self.shard.root, path, reason })
+        });
+        self.shared.table.skip(self.number, skipped);
+        Ok(sources)
+    }
+
+    /// Sends a page of the manifest; returns the numbers of the entries that the worker lacks.
+    async fn page(
+        &self,
+        first: u32,
+        entries: Vec<(&str, Option<Digest>)>,
+    ) -> Result<Vec<Range<u32>>, HydrateError> {
+        let entries: Vec<_> = entries.into_iter().map(|(path, hash)| ManifestEntry { path, hash }).collect();
+        let end = first + u32::try_from(entries.len()).unwrap_or(u32::MAX);
+        let page = ManifestPage { first, entries };
+        let body = answer(self.handle, &SyncPage { shard: self.number, sync: self.sync, page }).await?;
+        let mut wanted: Vec<Range<u32>> = Vec::new();
+        for (start, count) in reply::<SyncPage<'_>>(&body)?.wanted {
+            let range = start..start.saturating_add(count);
+            let after = wanted.last().map_or(first, |last| last.end);
+            if range.is_empty() || range.start < after || range.end > end {
+                return Err(HydrateError::Nonsense("it wants files out of the page's range".to_owned()));
+            }
+            wanted.push(range);
+        }
+        Ok(wanted)
+    }
+
+    /// Sends some of the files that were read.
+    async fn load(&self, sources: &[Source], which: Vec<usize>) -> Result<Volume, HydrateError> {
+        let body =
+            sources::batch(self.number, self.sync, self.rev, which.iter().map(|&index| &sources[index]));
+        let sent = which.iter().map(|&index| Volume::of(&sources[index])).sum();
+        let call = Call { reply_max: LoadFiles::REPLY_MAX, ..Call::new(LoadFiles::NUMBER, body) };
+        let body = wait(self.handle, call).await?;
+        reply::<LoadFiles<'_>>(&body)?;
+        self.shared.table.arrived(self.worker, self.number, sent);
+        Ok(sent)
+    }
 }
 
 /// Makes a request and waits for its answer.
@@ -250,29 +299,4 @@ async fn wait(handle: &Handle, call: Call) -> Result<Body, HydrateError> {
         CallError::Deadline => HydrateError::Late,
         _ => HydrateError::ConnectionLost,
     })
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn files_that_have_grown_go_in_several_parts() {
-        let directory = tempfile::tempdir().expect("a directory");
-        let file = |entry: u32| {
-            let path = directory.path().join(format!("{entry}.java"));
-            std::fs::write(&path, " ".repeat(700_000)).expect("written");
-            (entry, path)
-        };
-        let mut files: Vec<(u32, PathBuf)> = (0..5).map(file).collect();
-        files.insert(1, (9, directory.path().join("gone.java")));
-        let mut parts = Vec::new();
-        while !files.is_empty() {
-            let read = read_batch(0, 1, 1, files.clone(), 1 << 20);
-            assert!(read.body.len() < 2 * 1024 * 1024, "{}", read.body.len());
-            parts.push((read.files, read.bytes, read.skipped.len()));
-            files.drain(..read.files);
-        }
-        assert_eq!(parts, [(3, 1_400_000, 1), (2, 1_400_000, 0), (1, 700_000, 0)]);
-    }
 }

@@ -5,6 +5,8 @@ mod hydrate;
 mod listing;
 mod search;
 mod session;
+mod sources;
+mod stats;
 mod table;
 
 use std::io;
@@ -12,7 +14,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use nova_proto_core::messages::Token;
+use nova_proto_core::messages::{Token, WorkerStats};
 use nova_transport_tokio::{Address, ListenOptions, Listener};
 use tokio::sync::{Semaphore, watch};
 use tokio::task::{JoinHandle, JoinSet};
@@ -21,7 +23,7 @@ use crate::layout::{DEFAULT_MAX_FILE_BYTES, Layout, Skipped};
 
 pub use listing::{ListError, ListedSymbols};
 pub use search::{SearchAnswer, SearchHit, SearchOptions, ShardCounts};
-pub use table::{ShardState, ShardStatus};
+pub use table::{ShardState, ShardStatus, Volume};
 
 use table::Table;
 
@@ -180,6 +182,11 @@ impl Router {
     #[must_use]
     pub fn changes(&self) -> watch::Receiver<u64> {
         self.shared.table.changes()
+    }
+
+    /// What the workers say of themselves; one that does not answer in time is left out.
+    pub async fn worker_stats(&self) -> Vec<WorkerStats> {
+        stats::worker_stats(&self.shared).await
     }
 
     /// Waits until every shard is ready or has failed for good.

@@ -1,12 +1,15 @@
 //! Which worker holds which shard, and how far each shard is.
 
 use std::collections::BTreeMap;
+use std::iter::Sum;
+use std::ops::{Add, Sub};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use nova_proto_core::messages::ShardCounters;
 use nova_transport_tokio::Handle;
 use tokio::sync::watch;
 
+use super::sources::Source;
 use crate::layout::{Layout, ShardKey, Skipped};
 
 /// How far a shard is.
@@ -20,23 +23,62 @@ pub enum ShardState {
     },
     /// Its worker is being brought to the shard's content; what has arrived is searched.
     Warming {
-        /// Files that have arrived.
+        /// Files that have arrived, or were there.
         files: u32,
-        /// Bytes of text that have arrived.
+        /// Bytes of text in them.
         bytes: u64,
     },
     /// Its index is of exactly what the router wants.
     Ready {
         /// What the worker says of it.
         counters: ShardCounters,
-        /// Bytes of text that were sent.
-        bytes: u64,
+        /// What was read of the shard, those files included that cannot be indexed.
+        read: Volume,
+        /// What was sent of that, as the worker lacked it.
+        sent: Volume,
     },
     /// It will not become ready in this run.
     Failed {
         /// Why, for people.
         reason: String,
     },
+}
+
+/// An amount of source text.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Volume {
+    /// Files.
+    pub files: u32,
+    /// Bytes of text in them.
+    pub bytes: u64,
+}
+
+impl Volume {
+    pub(super) fn of(source: &Source) -> Self {
+        Self { files: 1, bytes: source.bytes() }
+    }
+}
+
+impl Add for Volume {
+    type Output = Self;
+
+    fn add(self, other: Self) -> Self {
+        Self { files: self.files + other.files, bytes: self.bytes + other.bytes }
+    }
+}
+
+impl Sub for Volume {
+    type Output = Self;
+
+    fn sub(self, part: Self) -> Self {
+        Self { files: self.files - part.files, bytes: self.bytes - part.bytes }
+    }
+}
+
+impl Sum for Volume {
+    fn sum<I: Iterator<Item = Self>>(volumes: I) -> Self {
+        volumes.fold(Self::default(), Self::add)
+    }
 }
 
 /// How one shard is.
@@ -180,12 +222,12 @@ impl Table {
     }
 
     /// Counts what has arrived at a shard's worker.
-    pub(super) fn arrived(&self, worker: u64, shard: u32, more_files: u32, more_bytes: u64) {
+    pub(super) fn arrived(&self, worker: u64, shard: u32, more: Volume) {
         self.change(|slots| {
             let slot = slots.get_mut(shard as usize).filter(|slot| slot.worker == Some(worker));
             if let Some(ShardState::Warming { files, bytes }) = slot.map(|slot| &mut slot.state) {
-                *files += more_files;
-                *bytes += more_bytes;
+                *files += more.files;
+                *bytes += more.bytes;
             }
         });
     }
@@ -268,7 +310,8 @@ mod tests {
             skipped: Vec::new(),
             left_out: Vec::new(),
         });
-        let ready = ShardState::Ready { counters: ShardCounters::default(), bytes: 0 };
+        let none = Volume::default();
+        let ready = ShardState::Ready { counters: ShardCounters::default(), read: none, sent: none };
         table.claim(1, &[0]).expect("it is free");
         table.set(1, 0, ready.clone());
         // The supervisor may notice the process's end before the session notices the connection's.
