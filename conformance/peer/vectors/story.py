@@ -234,7 +234,7 @@ class Group:
         self.presets[preset.name] = preset.json
         everything = steps + [one for branch in branches or [] for one in branch["steps"]]
         if result is None: result = "acceptable" if branches else judged(steps)
-        if split is None and rx_size(everything) > 20_000: split = ["whole", "random"]
+        if split is None and rx_size(everything) > 5_000: split = ["whole", "random"]
         if transport is None and not plain_transport(everything): transport = ["in-process"]
         vary = {name: value for name, value in dict(split=split, transport=transport).items() if value}
         made = {"id": f"{self.name}.{name}", "about": about, "preset": preset.name, "class": class_, "result": result,

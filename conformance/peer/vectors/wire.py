@@ -38,8 +38,15 @@ class B:
         return b"".join(part if isinstance(part, bytes) else expand(part) for part in self.parts)
 
     def cut(self, start, end=None):
-        """A part of frames that have no generators."""
-        return B(self.plain()[start:end], diag=f"bytes {start} to {len(self) if end is None else end} of: {self.diag}")
+        """A part of these bytes."""
+        end = len(self) if end is None else end if end >= 0 else len(self) + end
+        start, kept, at = start if start >= 0 else len(self) + start, [], 0
+        for part in self.parts:
+            size = len(part) if isinstance(part, bytes) else size_of(part)
+            first, last = max(start - at, 0), min(end - at, size)
+            if first < last: kept.append(slice_of(part, first, last))
+            at += size
+        return B(*kept, diag=f"bytes {start} to {end} of: {self.diag}")
 
     def json(self):
         out = []
@@ -53,6 +60,13 @@ class B:
 def size_of(generator):
     if "repeat" in generator: return len(generator["repeat"]) // 2 * generator["count"]
     return generator["count"] if "prng" in generator else 6
+
+
+def slice_of(part, first, last):
+    if isinstance(part, bytes): return part[first:last]
+    if "prng" in part: return part | {"from": part.get("from", 0) + first, "count": last - first}
+    if len(part["repeat"]) == 2: return part | {"count": last - first}
+    return expand(part)[first:last]
 
 
 def splitmix(seed, start, count):
