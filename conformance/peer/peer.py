@@ -157,7 +157,7 @@ class Call:
     cancel_due: bool = False
     cancel_sent: bool = False
     reply: bytearray | None = None    # of a Response that has begun
-    reply_len: int = 0
+    reply_left: int = 0
     reply_codec: tuple = (0, 0)       # codec and raw_len of the Response
     def cost(self):
         return cost(len(self.body), 0, self.reply_max)
@@ -288,7 +288,9 @@ class Connection:
         if made.answered or made.given_up: return
         made.given_up = True
         if made in self.waiting: self.waiting.remove(made)
-        elif made.id in self.calls: self.want_cancel(made)
+        elif made.id in self.calls:
+            if made.reply: made.reply.clear()
+            self.want_cancel(made)
     def respond(self, id, body, now):
         one = self.handler_ended(id, now)
         if one is None: return
@@ -476,8 +478,10 @@ class Connection:
                 if wanted: self.body_complete(whose)
                 else: self.maybe_closed(whose)
         else:
-            whose.reply += part
-            if len(whose.reply) == whose.reply_len: self.reply_complete(whose)
+            whose.reply_left -= len(part)
+            if whose.given_up: whose.reply.clear()                  # R-11-20: checked and counted, not kept
+            else: whose.reply += part
+            if whose.reply_left == 0: self.reply_complete(whose)
     def body_complete(self, one):
         body, one.body = bytes(one.body), bytearray()
         try:
@@ -487,6 +491,7 @@ class Connection:
         one.running = True
         self.events.append(("request", one.id, one.method, body, one.ext))
     def reply_complete(self, made):
+        if made.given_up: return self.finish(made, "ok", b"")
         try:
             self.finish(made, "ok", unpacked(bytes(made.reply), *made.reply_codec))
         except zstd_plain.Bad as why:
@@ -501,7 +506,7 @@ class Connection:
         else:
             made = self.calls.get(id)
             refuse_if(made is None or made.answered or made.reply is None, "ID_NOT_OPEN")
-            self.check_part(made.reply_len - len(made.reply), rest)
+            self.check_part(made.reply_left, rest)
             self.body_begins(made, rest, now)
     def on_cancel(self, now, rest, id):
         refuse_if(not self.features & 1, "CANCEL_NOT_AGREED")
@@ -534,7 +539,7 @@ class Connection:
         self.check_body(ext, body_len, codec, raw_len, rest)
         refuse_if(made.reply is not None, "ID_NOT_OPEN", "a second Response")
         refuse_if(max(body_len, raw_len) > made.reply_max, "REPLY_TOO_LONG")
-        made.reply, made.reply_len, made.reply_codec = bytearray(), body_len, (codec, raw_len)
+        made.reply, made.reply_left, made.reply_codec = bytearray(), body_len, (codec, raw_len)
         self.body_begins(made, rest, now)
     def on_error(self, now, rest, id, code, retry, retry_after_ms, message, ext):
         made = self.open_call(id)
@@ -591,7 +596,7 @@ class Connection:
         self.state, self.finished = "CLOSED", True
         self.fail_waiting("the connection ended")
         for made in list(self.calls.values()):
-            if not made.answered:
+            if not made.answered and not made.given_up:
                 safe = last_id is not None and made.id > last_id        # section 16.3
                 self.events.append(("answer", made, "failed", "not started" if safe else "may have run"))
         for one in self.served.values():

@@ -26,7 +26,7 @@ class Subject:
         if application != "driven": sys.exit(UNSUPPORTED)
         limits = {name: int(value) for name, value in config["limits"].items()}
         timers = {name: value / 1000 for name, value in config["timers"].items()}
-        self.now, self.take, self.calls, self.labels = 0.0, None, {}, {}
+        self.now, self.take, self.calls, self.labels, self.told = 0.0, None, {}, {}, set()
         self.conn = Connection(role, self.now, Limits(**limits), bytes.fromhex(config["app"]), Timers(**timers),
                                cancellation=bool(config["features"] & 1), versions=config["versions"],
                                compression=config["compression"],
@@ -151,7 +151,10 @@ class Subject:
             _, id, method, body, ext = event
             trace = next((value.hex() for tag, value in ext if tag == 1 and len(value) == 25), None)
             said |= {"id": str(id), "method": method, "body": body.hex(), "trace": trace}
-        elif what == "cancelled": said |= {"id": str(event[1])}
+        elif what == "cancelled":
+            if event[1] in self.told: return
+            self.told.add(event[1])
+            said |= {"id": str(event[1])}
         else:
             _, call, result, value = event
             said |= {"call": self.labels[call], "result": result}

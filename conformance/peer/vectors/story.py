@@ -3,7 +3,7 @@ import json
 
 from peer import CODES
 
-from .wire import B, MIB, as_b, cancel, goaway, hello, limits, pong, preface, ping, welcome
+from .wire import B, MIB, as_b, cancel, goaway, hello, limits, ping, pong, preface, request, welcome
 
 GROUPS = []
 DEFAULT_LIMITS = dict(max_frame=262144, max_body=16 * MIB, work_budget=64 * MIB, max_concurrent=256)
@@ -271,6 +271,22 @@ class Group:
         lines += [' "presets": {', ",\n".join(rows), " },", ' "cases": [']
         lines += [",\n".join("  " + dense(one) for one in made["cases"]), " ]", "}", ""]
         return "\n".join(lines)
+
+
+def calls(s, label="a", n=1, body=b"ask", reply_max=16384, deadline_ms=0, tx=True, **more):
+    """The application makes a call, which is the subject's n-th request."""
+    sent = [Request(s.o(n), body, method=0x0300, reply_max=reply_max)] if tx is True else tx
+    return do("call", call=label, method=0x0300, body=body, reply_max=reply_max, deadline_ms=deadline_ms, tx=sent, **more)
+
+
+def asked(s, n=1, body=b"ask", tx=None, **more):
+    """The peer's n-th request comes, and its handler starts."""
+    return rx(request(s.p(n), body, **more), ev=[e_request(s.p(n), body)], tx=tx)
+
+
+def answers(s, n=1, body=b"answer", tx=True, **more):
+    """The handler of the peer's n-th request answers."""
+    return do("respond", id=s.p(n), body=body, tx=[Response(s.p(n), body)] if tx is True else tx, **more)
 
 
 def branch(label, preferred, why, steps):
