@@ -610,10 +610,10 @@ class Connection:
     def end(self, code, message, by, retry_after_ms=0):
         """End the connection for a reason of our own: Close, or the router's Reject before Welcome (8.4, 16.2)."""
         if self.role == "router" and self.state in ("AWAITING_HELLO", "DECIDING"):
-            self.out += PREFACE + frame(REJECT, varint(CODES[code]) + varint(retry_after_ms)
+            self.out += PREFACE + frame(REJECT, varint(CODES.get(code, code)) + varint(retry_after_ms)
                                         + blob(cut_text(message)) + varint(0))
         else:
-            self.out += frame(CLOSE, varint(CODES[code]) + varint(self.peer_highest) + blob(cut_text(message)))
+            self.out += frame(CLOSE, varint(CODES.get(code, code)) + varint(self.peer_highest) + blob(cut_text(message)))
         self.linger = True
         self.over(code, by, message)
 

@@ -6,7 +6,7 @@ import sys
 import blake3
 import messages
 import score
-from peer import CODES, Connection, Limits, Timers
+from peer import CODES, CODE_NAMES, Connection, Limits, Timers
 from zstd_plain import Compressed
 
 UNSUPPORTED = 127
@@ -67,8 +67,7 @@ class Subject:
 
     def reject(self, code, retry_after_ms=0, message=""):
         if self.conn.state == "DECIDING":
-            name = next(name for name, number in CODES.items() if number == code)
-            self.conn.reject(name, message, retry_after_ms)
+            self.conn.reject(CODE_NAMES.get(code, code), message, retry_after_ms)
         return self.answer()
 
     def call(self, call, method=0x0300, body="", reply_max=16384, deadline_ms=0, trace=None, within=None):
@@ -103,7 +102,7 @@ class Subject:
         return self.answer()
 
     def close(self, code=0):
-        self.conn.close(next(name for name, number in CODES.items() if number == code))
+        self.conn.close(CODE_NAMES.get(code, code))
         return self.answer()
 
     # ------------------------------------------------------------ section A
