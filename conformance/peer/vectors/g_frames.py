@@ -172,7 +172,7 @@ both("nothing-held-for-declared", "A Request declares 16 MiB and brings 4,096 by
 both("length-declared-nothing-comes", "A frame of the largest length is declared, and nothing comes of it: only keepalive ends it.", "liveness",
      "4-12- 15-6-", lambda s: [rx(length(262144), b"\x10"), holds(served=0, held_max=0), after(10000, tx=[Ping()]),
                          after(10000, end=s.bad("KEEPALIVE_TIMEOUT"))])
-both("two-frames-one-read", "Three frames in one read are three frames.", "positive", "2-1+",
+both("two-frames-one-read", "Three frames in one read are three frames.", "positive", "2-1+ 4-5+ 4-8+",
      lambda s: [rx(ping(1), unknown(), request(s.p(1), b"a"), tx=[Pong(1)], ev=[e_request(s.p(1), b"a")])])
 both("header-window-is-fixed", "A header that would be complete with byte 1,025 is malformed: long extension list in a long Request.", "malformed",
      "4-9-", lambda s: [rx(request(s.p(1), fill(0x61, 4096), ext=[(0x4A4A, bytes(1100))]), end=s.bad("MALFORMED"))])
@@ -186,7 +186,7 @@ both("stream-ends-in-header", "The stream ends within a header: what could not b
      lambda s: [rx(request(s.p(1), b"hello").cut(0, -1)), eof(end=gone())])
 both("stream-ends-in-zero-header", "The stream ends within a Request with id 0 of 2,000 bytes after 500: nothing was examined.", "positive", "2-10-",
      lambda s: [rx(request(0, bytes(1980)).cut(0, 500)), eof(end=gone())])
-both("stream-ends-behind-frames", "Complete frames before the end of the stream are processed.", "positive", "2-8+ 16-21+",
+both("stream-ends-behind-frames", "Complete frames before the end of the stream are processed.", "positive", "2-8+ 2-8- 2-10+ 16-21+",
      lambda s: [rx(request(s.p(1), b"last"), ev=[e_request(s.p(1), b"last")]), eof(ev=[e_cancelled(s.p(1))], end=gone())])
 both("close-then-end", "Close before the end of the stream is the reason; the end adds none.", "positive", "2-8+ 16-1+",
      lambda s: [rx(close(0), end=told("NORMAL")), eof()])

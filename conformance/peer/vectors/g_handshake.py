@@ -36,7 +36,7 @@ hello_bad("nine-versions", "Nine versions are more than the list may have.", "ma
           hello(versions=tuple((n, 0) for n in range(1, 10))), "MALFORMED")
 hello_good("eight-versions", "Eight versions, one of them the router's.", "8-9+ 8-4+ 8-5+ 5-5+", hello(versions=tuple((n, n) for n in range(1, 9))),
            Welcome(version=[3, 0]), version=[3, 0])
-hello_good("later-minor", "A worker of a later minor gets the router's.", "8-9+ 25-2+", hello(versions=((3, 7),)), Welcome(version=[3, 0]), version=[3, 0])
+hello_good("later-minor", "A worker of a later minor gets the router's.", "8-9+ 8-10+ 25-2+", hello(versions=((3, 7),)), Welcome(version=[3, 0]), version=[3, 0])
 hello_good("largest-minor", "The largest minor there is.", "8-9+", hello(versions=((3, 65535),)), Welcome(version=[3, 0]))
 hello_good("versions-descending", "The order of versions has no meaning: 4 before 3.", "8-9+", hello(versions=((4, 0), (3, 0))), Welcome(version=[3, 0]))
 hello_good("versions-ascending", "The order of versions has no meaning: 3 before 4.", "8-9+", hello(versions=((3, 0), (4, 2))), Welcome(version=[3, 0]))
@@ -122,7 +122,7 @@ g.case("welcome-compression-agreed", "Welcome names the offered compression.", Z
 g.case("welcome-compression-left-out", "Welcome leaves the offered compression out.", ZSTD, "positive", "8-14+",
        [rx(preface(), welcome(), ev=[e_open(compression=[])]), alive()], requires="zstd")
 g.case("hello-compression-agreed", "A router with zstd agrees to it, and to nothing else that was offered.",
-       Preset("router", "new", "zstd", compression=(1,)), "positive", "8-11+ 8-8-",
+       Preset("router", "new", "zstd", compression=(1,)), "positive", "8-11+ 8-8- 8-8+",
        [rx(preface(), hello(compression=(9, 1, 200)), ev=ASKED),
         do("accept", app=b"ok", tx=[Welcome(compression=[1])], ev=[e_open(compression=[1])])], requires="zstd")
 welcome_good("welcome-in-order", "A Welcome as the document's example.", "8-12+ 8-13+ 8-20+", welcome(), version=[3, 0], features=1, app=b"ok")
@@ -147,7 +147,7 @@ for code, name, covered in ((25, "UNAUTHORIZED", "8-29-"), (26, "CLAIM_REFUSED",
            [do("reject", code=code, retry_after_ms=0, message="no", end=refused(name))])
 g.case("application-retry-after", "The application's advice when to try again stands in Reject.", DECIDING, "positive", "8-30- 8-24+",
        [do("reject", code=26, retry_after_ms=2500, message="shard taken", end=refused("CLAIM_REFUSED", 2500))])
-g.case("decision-takes-time", "A decision may take a while, but less than the handshake timer.", DECIDING, "liveness", "8-26+",
+g.case("decision-takes-time", "A decision may take a while, but less than the handshake timer.", DECIDING, "liveness", "8-26+ 8-28+ 8-29+ 8-30+",
        [after(4900), do("accept", tx=[Welcome()], ev=[e_open()], app=b"ok"), alive()])
 g.case("decision-too-late", "The handshake timer ends before the decision: Reject, with advice to come back. A later decision is void.", DECIDING,
        "liveness", "8-26-", [after(5000, end=refused("HANDSHAKE_TIMEOUT", 1000)), do("accept", app=b"ok")])

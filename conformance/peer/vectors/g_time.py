@@ -52,7 +52,7 @@ k.both("none-in-handshake", "There is no keepalive before the connection is open
        lambda s: [after(4999), rx(preface())], stage="new", variant="quick", timers=dict(keepalive=1000, grace=1000))
 
 # ---- deadlines: the subject answers
-db("in-time", "The handler answers in time.", "liveness", "17-1+ 17-4+", lambda s: [asked(s, deadline=1500), after(1499), answers(s), after(5000), alive()])
+db("in-time", "The handler answers in time.", "liveness", "17-1+ 17-2+ 17-4+", lambda s: [asked(s, deadline=1500), after(1499), answers(s), after(5000), alive()])
 db("none", "A deadline of 0 is none.", "liveness", "17-1+", lambda s: [asked(s, deadline=0), after(9000), alive(), answers(s)])
 db("handler-late", "The deadline passes while the handler runs: it is told, and its answer is replaced when it ends.", "liveness", "17-2- 17-1-",
      lambda s: [asked(s, deadline=1500), after(1499), after(1, ev=[e_cancelled(s.p(1))]), after(3000), do("respond", id=s.p(1), body=b"late", tx=[Error(s.p(1), 3)]), holds(served=0)])

@@ -53,8 +53,16 @@ class B:
         for part in self.parts:
             if isinstance(part, bytes) and out and isinstance(out[-1], bytes): out[-1] += part
             else: out.append(part)
-        out = [part.hex() if isinstance(part, bytes) else part for part in out]
+        out = [hex_or_repeat(part) if isinstance(part, bytes) else part for part in out]
         return "" if not out else out[0] if len(out) == 1 else out
+
+
+def hex_or_repeat(data):
+    """Hex, or the generator of bytes that repeat themselves."""
+    if len(data) > 100:
+        for period in (one for one in range(1, 41) if len(data) % one == 0):
+            if data == data[:period] * (len(data) // period): return {"repeat": data[:period].hex(), "count": len(data) // period}
+    return data.hex()
 
 
 def size_of(generator):
