@@ -163,6 +163,8 @@ class Sent:
 # ---------------------------------------------------------------- patterns
 def matches(pattern, value):
     """Every member of the pattern's objects is in the value; the rest must be equal."""
+    if isinstance(pattern, list) and isinstance(value, list):
+        return len(pattern) == len(value) and all(map(matches, pattern, value))
     if isinstance(pattern, dict) and isinstance(value, dict):
         return all(name in value and matches(part, value[name]) for name, part in pattern.items())
     return pattern == value
@@ -198,7 +200,7 @@ class Bodies:
             expected = expand(pattern["body"])
             return len(expected) == value["body_len"] and expected.startswith(body)
         if "message_name" in pattern:
-            found, error = messages.decode(pattern["message_name"], body)
+            found, error = messages.decode(pattern["message_name"], bytes.fromhex(value["app"]) if "app" in value else body)
             return error is None and matches(pattern["message_value"], found)
         return True
 

@@ -5,6 +5,7 @@ import sys
 
 import blake3
 import messages
+import nova
 import score
 from peer import CODES, CODE_NAMES, Connection, Limits, Timers
 from zstd_plain import Compressed
@@ -23,11 +24,14 @@ class Subject:
     def start(self, role, application, config):
         self.conn = None
         if application == "none": return {}
-        if application != "driven": sys.exit(UNSUPPORTED)
+        self.nova, app = application == "nova" and config["nova"], bytes.fromhex(config.get("app", ""))
+        if self.nova and role == "worker":
+            self.worker = nova.Worker(self.nova["claim"])
+            app = messages.encode("WorkerHello", {"claim": self.nova["claim"], "token": self.nova.get("token"), "cached": [], "build": "python"})
         limits = {name: int(value) for name, value in config["limits"].items()}
         timers = {name: value / 1000 for name, value in config["timers"].items()}
         self.now, self.take, self.calls, self.labels, self.told = 0.0, None, {}, {}, set()
-        self.conn = Connection(role, self.now, Limits(**limits), bytes.fromhex(config["app"]), Timers(**timers),
+        self.conn = Connection(role, self.now, Limits(**limits), app, Timers(**timers),
                                cancellation=bool(config["features"] & 1), versions=config["versions"],
                                compression=config["compression"],
                                next_id=int(config["next_id"]) if "next_id" in config else None)
@@ -128,12 +132,31 @@ class Subject:
         return sent
 
     def answer(self, sent=b""):
-        sent += self.flush()
-        made = {"tx": sent.hex()} if sent else {}
-        events, self.conn.events = self.conn.events, []
-        for event in events:
-            self.tell(made, event)
-        return made
+        made = {}
+        while True:
+            sent += self.flush()
+            events, self.conn.events = self.conn.events, []
+            if not events: break
+            for event in events:
+                if not (self.nova and self.act(event)): self.tell(made, event)
+        return made | ({"tx": sent.hex()} if sent else {})
+
+    def act(self, event):
+        """The application of section A takes the event; False if it is nothing to it."""
+        if event[0] == "hello":
+            why = nova.judge(event[1], self.nova["shards"], self.nova.get("token"))
+            if why: self.conn.reject(why)
+            else: self.conn.accept(self.now, messages.encode("WorkerWelcome", {"worker_id": "1", "epoch": "7", "build": "python"}))
+        elif event[0] == "open" and self.conn.role == "worker":
+            if messages.decode("WorkerWelcome", self.conn.peer_app)[1]: self.conn.close("BAD_WELCOME")
+            return False
+        elif event[0] == "request":
+            try:
+                self.conn.respond(event[1], self.worker.answer(event[2], event[3]), self.now)
+            except nova.Fault as fault:
+                self.conn.respond_error(event[1], fault.args[0], now=self.now)
+        else: return event[0] == "cancelled"
+        return True
 
     def tell(self, made, event):
         what, conn = event[0], self.conn

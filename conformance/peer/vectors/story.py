@@ -153,7 +153,7 @@ class Preset:
 
     def __init__(self, role, stage="open", variant="", lim=None, peer_lim=None, features=1, peer_features=1,
                  compression=(), peer_compression=(), versions=((3, 0),), timers=None, next_id=None,
-                 application="driven", app=None, peer_app=None):
+                 application="driven", app=None, peer_app=None, nova=None):
         self.role, self.stage, self.variant = role, stage, variant
         self.name = "-".join(filter(None, [role, variant, stage if stage != "open" else ""]))
         app = app if app is not None else b"hi" if role == "worker" else b"ok"
@@ -162,6 +162,7 @@ class Preset:
         subject = dict(versions=[list(one) for one in versions], limits=self.lim, features=features,
                        compression=list(compression), app=app.hex(), timers=TIMERS[role] | (timers or {}))
         if next_id is not None: subject["next_id"] = str(next_id)
+        if nova: subject["nova"] = nova
         peer = dict(versions=[[3, 0]], limits=self.peer_lim, features=peer_features, compression=list(peer_compression),
                     app=peer_app.hex())
         agreed = features & peer_features
@@ -169,7 +170,8 @@ class Preset:
         wire_lim = limits(**DEFAULT_LIMITS | (peer_lim or {}))
         if role == "worker":
             opening = [step(start=True, tx=[Hello(versions=subject["versions"], limits=self.lim, features=features,
-                                                  compression=list(compression), app=app)])]
+                                                  compression=list(compression),
+                                                  **app_pattern(nova, app))])]
             if stage == "open":
                 opening.append(rx(preface(), welcome(lim=wire_lim, features=agreed, compression=both, app=peer_app),
                                   ev=[e_open(version=[3, 0], features=agreed, compression=both, app=peer_app)]))
@@ -221,6 +223,12 @@ def judged(steps):
 
 def flat(value):
     return [bytes.fromhex(one) if isinstance(one, str) else one for one in (value if isinstance(value, list) else [value])]
+
+
+def app_pattern(nova, app):
+    """What Hello's application part must be: opaque bytes, or a WorkerHello."""
+    if not nova: return {"app": app}
+    return {"message_name": "WorkerHello", "message_value": {"claim": nova["claim"], "token": nova.get("token")}}
 
 
 class Group:
