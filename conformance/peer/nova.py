@@ -8,8 +8,8 @@ import messages
 import score
 
 INTERNAL, UNIMPLEMENTED, INVALID, UNKNOWN_SHARD, STALE_SYNC, NOT_IN_MANIFEST = 1, 5, 6, 256, 257, 258
-METHODS = {0x0100: "SyncShard", 0x0101: "LoadFiles", 0x0102: "IndexShard", 0x0103: "SyncPage", 0x0200: "UpdateFile", 0x0201: "RemoveFiles",
-           0x0300: "SearchSymbols", 0x0301: "ListSymbols", 0x0400: "GetWorkerStats", 0x0401: "Shutdown"}
+METHODS = {0x0100: "SyncShard", 0x0101: "LoadFiles", 0x0102: "IndexShard", 0x0103: "SyncPage", 0x0200: "UpdateFile",
+    0x0201: "RemoveFiles", 0x0300: "SearchSymbols", 0x0301: "ListSymbols", 0x0400: "GetWorkerStats", 0x0401: "Shutdown"}
 ZEROS = "00" * 16
 CLASS = re.compile(r"\bclass (\w+)")
 KNOWN_KINDS = (1 << 12) - 1
@@ -32,7 +32,8 @@ class Shard:
         self.committed, self.digest = False, ZEROS
 
     def present(self):
-        return {path: text for path, (text, _) in sorted(self.files.items(), key=lambda one: one[0].encode()) if text is not None}
+        return {path: text for path, (text, _) in sorted(self.files.items(), key=lambda one: one[0].encode())
+            if text is not None}
 
     def symbols(self, path):
         text = self.files[path][0]
@@ -42,8 +43,9 @@ class Shard:
 
     def counters(self):
         present = self.present()
-        return {"epoch": str(self.epoch or 0), "revision": str(self.revision), "generation": str(self.generation), "files": len(present),
-                "symbols": str(sum(len(list(self.symbols(path))) for path in present)), "digest": self.digest}
+        return {"epoch": str(self.epoch or 0), "revision": str(self.revision), "generation": str(self.generation),
+            "files": len(present), "symbols": str(sum(len(list(self.symbols(path))) for path in present)),
+            "digest": self.digest}
 
     def apply(self, path, rev, text):
         """R-A-20: the highest rev wins."""
@@ -118,7 +120,8 @@ class Worker:
             path = shard.manifest[entry]
             if path not in shard.files or shard.files[path][1] < rev or shard.files[path][1] == 0: shard.files[path] = text, rev
         named = set(shard.manifest)
-        shard.files = {path: one for path, one in shard.files.items() if one[0] is not None and (path in named or one[1] > shard.sync_rev)}
+        shard.files = {path: one for path, one in shard.files.items() if one[0] is not None
+            and (path in named or one[1] > shard.sync_rev)}
         shard.committed, shard.staged = True, {}
         shard.generation, shard.revision = shard.generation + 1, max(shard.revision, shard.sync_rev)
         shard.digest = blake3.digest([(path, blake3.content_hash(text)) for path, text in shard.present().items()])
@@ -146,7 +149,8 @@ class Worker:
                 for name, line, column in shard.symbols(path):
                     points = score.score(value["query"], name, 1, "", path)
                     if points is not None and value["kinds"] & 2:
-                        hits.append({"name": name, "kind": 1, "container": "", "path": path, "line": line, "column": column, "score": points})
+                        hits.append({"name": name, "kind": 1, "container": "", "path": path, "line": line,
+                            "column": column, "score": points})
         hits.sort(key=score.order_key)
         return {"hits": hits[:value["limit"]], "truncated": len(hits) > value["limit"],
                 "warming": runs([number for number in numbers if not self.shards[number].committed])}
@@ -158,14 +162,15 @@ class Worker:
             found = list(shard.symbols(path))[value["skip"] if path == value["from"] else 0:]
             if found and left == 0: more = True
             if not found or left == 0: continue
-            files.append({"path": path, "symbols": [{"name": name, "kind": 1, "container": "", "line": line, "column": column} for name, line, column in found[:left]]})
+            files.append({"path": path, "symbols": [{"name": name, "kind": 1, "container": "", "line": line,
+                "column": column} for name, line, column in found[:left]]})
             more, left = more or len(found) > left, left - len(found[:left])
         return {"files": files, "more": more}
 
     # ---- management
     def GetWorkerStats(self, _value, _shard):
-        return {"pid": os.getpid(), "shards": [{"shard": number, "counters": shard.counters(), "current": shard.committed, "memory": "0"}
-                                              for number, shard in self.shards.items()]}
+        return {"pid": os.getpid(), "shards": [{"shard": number, "counters": shard.counters(),
+            "current": shard.committed, "memory": "0"} for number, shard in self.shards.items()]}
 
     def Shutdown(self, _value, _shard):
         return {}

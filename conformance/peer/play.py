@@ -200,7 +200,8 @@ class Bodies:
             expected = expand(pattern["body"])
             return len(expected) == value["body_len"] and expected.startswith(body)
         if "message_name" in pattern:
-            found, error = messages.decode(pattern["message_name"], bytes.fromhex(value["app"]) if "app" in value else body)
+            found, error = messages.decode(pattern["message_name"], bytes.fromhex(value["app"]) if "app" in value
+                else body)
             return error is None and matches(pattern["message_value"], found)
         return True
 
@@ -252,7 +253,8 @@ class Game:
     def inputs(self, step):
         """The lines that a step is for the subject."""
         if "start" in step:
-            yield "start", dict(role=self.preset["role"], application=self.preset["application"], config=self.preset["subject"])
+            yield "start", dict(role=self.preset["role"], application=self.preset["application"],
+                config=self.preset["subject"])
         elif "rx" in step:
             data = self.received(step["rx"])
             for piece in self.pieces(data):

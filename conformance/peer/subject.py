@@ -27,7 +27,8 @@ class Subject:
         self.nova, app = application == "nova" and config["nova"], bytes.fromhex(config.get("app", ""))
         if self.nova and role == "worker":
             self.worker = nova.Worker(self.nova["claim"])
-            app = messages.encode("WorkerHello", {"claim": self.nova["claim"], "token": self.nova.get("token"), "cached": [], "build": "python"})
+            app = messages.encode("WorkerHello", {"claim": self.nova["claim"], "token": self.nova.get("token"),
+                "cached": [], "build": "python"})
         limits = {name: int(value) for name, value in config["limits"].items()}
         timers = {name: value / 1000 for name, value in config["timers"].items()}
         self.now, self.take, self.calls, self.labels, self.told = 0.0, None, {}, {}, set()

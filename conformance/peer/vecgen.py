@@ -85,7 +85,8 @@ def main():
     wrong += [f"{path} belongs to no group" for path in OUT.glob("**/*.json") if path not in expected]
     for why in wrong: print(why)
     for group in found:
-        print(f"{group.name:24}{len(group.cases):6} cases" + ("" if group.generated else f" of {group.stories} stories"))
+        print(f"{group.name:24}{len(group.cases):6} cases" + ("" if group.generated
+            else f" of {group.stories} stories"))
     hand = [group for group in found if not group.generated]
     print(f"{sum(len(group.cases) for group in hand)} cases of {sum(group.stories for group in hand)} stories by hand, "
           f"{sum(len(group.cases) for group in found if group.generated)} by loops")

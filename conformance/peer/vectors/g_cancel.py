@@ -87,12 +87,12 @@ both("answer-waits-complete", "Cancel while the whole answer waits for the trans
     branch("was encoded", False, "a part handed to the transport cannot be taken back",
     [takes("all", tx=[Response(s.p(1), prng(9000))]), holds(served=0), alive()])]))
 both("answer-under-way", "Cancel when a part of a Response was sent: an Error replaces what is left.", "positive",
-    "11-16-", lambda s: [asked(s, reply_max=60000), takes(20000),
-    answers(s, body=prng(60000), tx=[Response(s.p(1), prng(60000), partial=True)]), rx(cancel(s.p(1))),
+    "11-16-", lambda s: [asked(s, reply_max=2000000), takes(20000),
+    answers(s, body=prng(2000000), tx=[Response(s.p(1), prng(2000000), partial=True)]), rx(cancel(s.p(1))),
     takes("all", tx=[Chunks(s.p(1), partial=True, optional=True), Error(s.p(1), 2)]), holds(served=0), alive()], **CUT)
 both("answer-under-way-no-more-parts", "After that Error no part of the Response comes any more.", "positive",
-    "11-16- 11-1+", lambda s: [asked(s, reply_max=60000), takes(20000),
-    answers(s, body=prng(60000), tx=[Response(s.p(1), prng(60000), partial=True)]), rx(cancel(s.p(1))),
+    "11-16- 11-1+", lambda s: [asked(s, reply_max=2000000), takes(20000),
+    answers(s, body=prng(2000000), tx=[Response(s.p(1), prng(2000000), partial=True)]), rx(cancel(s.p(1))),
     takes("all", tx=[Chunks(s.p(1), partial=True, optional=True), Error(s.p(1), 2)]), after(5000), rx(cancel(s.p(1))),
     alive()], **CUT)
 both("error-waits", "Cancel while an Error waits: the Error goes as it is.", "positive", "11-17- 11-17+",
@@ -163,7 +163,7 @@ both("own-call-slot-held", "A cancelled call holds its slot until it is answered
     lambda s: [calls(s), do("cancel", call="a", tx=[Cancel(s.o(1))]), calls(s, "b", tx=[]),
     rx(error(s.o(1), 2), tx=[Request(s.o(2), b"ask")])], variant="peer-takes-one", peer_lim=dict(max_concurrent=1))
 both("own-body-under-way", "Giving up while the call's own body is under way ends the body: no part follows Cancel.",
-    "positive", "11-18+ 11-10+", lambda s: [takes(20000), calls(s, body=prng(60000),
-    tx=[Request(s.o(1), prng(60000), partial=True)]), do("cancel", call="a"),
+    "positive", "11-18+ 11-10+", lambda s: [takes(20000), calls(s, body=prng(2000000),
+    tx=[Request(s.o(1), prng(2000000), partial=True)]), do("cancel", call="a"),
     takes("all", tx=[Chunks(s.o(1), partial=True, optional=True), Cancel(s.o(1))]), rx(error(s.o(1), 2)),
     holds(calls=0), alive()], **CUT)

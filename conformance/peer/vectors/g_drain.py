@@ -155,10 +155,12 @@ cb("last-id-unknown-header", "A Request whose header is not complete does not ra
     do("close", code=0, end=end("NORMAL", last=0))])
 cb("received", "A received Close ends the connection; nothing is sent.", "positive", "16-15- 16-15+",
     lambda s: [rx(close(0), end=told("NORMAL")), rx(ping(1)), after(20000)])
-for code, name in ((0, "normal"), (1, "drained"), (2, "drain-deadline"), (3, "internal"), (4, "ids-exhausted"), (13, "malformed"), (51, "work-budget"), (70, "keepalive-timeout"), (80, "cancel-not-agreed")):
+for code, name in ((0, "normal"), (1, "drained"), (2, "drain-deadline"), (3, "internal"), (4, "ids-exhausted"),
+    (13, "malformed"), (51, "work-budget"), (70, "keepalive-timeout"), (80, "cancel-not-agreed")):
     cb(f"received-{name}", f"A received Close with code {code} is the reason.", "positive", "16-15+ 16-1+", lambda s,
         code=code: [rx(close(code, 0, b"why"), end=end(code, by="peer", wire="none"))])
-for code, name in ((5, "unassigned"), (10, "bad-preface"), (99, "unknown"), (32767, "last-unassigned"), (32768, "private"), (65535, "highest")):
+for code, name in ((5, "unassigned"), (10, "bad-preface"), (99, "unknown"), (32767, "last-unassigned"),
+    (32768, "private"), (65535, "highest")):
     cb(f"received-code-{name}", f"A received Close with the odd code {code} is taken like any other.", "positive",
         "16-18-", lambda s, code=code: [rx(close(code), end=end(code, by="peer", wire="none"))])
 cb("received-last-id-not-checked", "last_id of a received Close is not checked.", "positive", "16-15+",
@@ -169,8 +171,8 @@ cb("sent-then-input-discarded", "After its own Close a side discards what comes:
     "positive", "16-16+ 16-12+ 2-11+", lambda s: [do("close", code=0, end=end("NORMAL", last=0)),
     rx(request(s.p(1), b"x")), rx(B(b"\0\0\0\0")), rx(close(13)), eof()])
 cb("between-frames", "Close waits for the frame that is being sent, not for its body's other parts.", "positive",
-    "16-13+ 16-13- 14-1+", lambda s: [asked(s, reply_max=60000), takes(20000),
-    answers(s, body=prng(60000), tx=[Response(s.p(1), prng(60000), partial=True)]),
+    "16-13+ 16-13- 14-1+", lambda s: [asked(s, reply_max=2000000), takes(20000),
+    answers(s, body=prng(2000000), tx=[Response(s.p(1), prng(2000000), partial=True)]),
     do("close", code=0, ev=[], end=end("NORMAL", wire="none")),
     takes("all", tx=[Chunks(s.p(1), partial=True, optional=True),
     {"frame": "Close", "code": 0, "last_id": str(s.p(1))}])], variant="peer-least-frame",
@@ -202,7 +204,7 @@ cb("safe-never-sent", "A call that waited was never sent: safe, however the conn
     lambda s: [calls(s), calls(s, "b", tx=[]), eof(ev=[e_failed("a", False), e_failed("b", True)], end=gone())],
     variant="peer-takes-one", peer_lim=dict(max_concurrent=1))
 cb("unsafe-part-sent", "A call of whose body a part was sent may have run.", "positive", "16-23-",
-    lambda s: [takes(20000), calls(s, body=prng(60000), tx=[Request(s.o(1), prng(60000), partial=True)]),
+    lambda s: [takes(20000), calls(s, body=prng(2000000), tx=[Request(s.o(1), prng(2000000), partial=True)]),
     eof(ev=[e_failed("a", False)], end=gone())], variant="peer-least-frame", peer_lim=dict(max_frame=16384))
 cb("answered-before-close", "A call that was answered before Close is not touched by it.", "positive", "16-15+",
     lambda s: [calls(s), rx(response(s.o(1), b"x"), close(0, 0), ev=[e_ok("a", b"x")], end=told("NORMAL"))])

@@ -26,9 +26,9 @@ def fails(name, about, type_, data, error="MALFORMED", covered="5-1-"):
 
 
 # ---- varints of 64 bits, in a Ping: as a codec, and the Pong that proves what was read
-for number, name in ((0, "0"), (1, "1"), (127, "127"), (128, "128"), (16383, "16383"), (16384, "16384"), (2 ** 21 - 1, "2-21-1"),
-                     (2 ** 28, "2-28"), (2 ** 32 - 1, "2-32-1"), (2 ** 32, "2-32"), (2 ** 35, "2-35"), (2 ** 53, "2-53"), (2 ** 53 + 1, "2-53+1"),
-                     (2 ** 63 - 1, "2-63-1"), (2 ** 63, "2-63"), (U64_MAX, "2-64-1")):
+for number, name in ((0, "0"), (1, "1"), (127, "127"), (128, "128"), (16383, "16383"), (16384, "16384"),
+    (2 ** 21 - 1, "2-21-1"), (2 ** 28, "2-28"), (2 ** 32 - 1, "2-32-1"), (2 ** 32, "2-32"), (2 ** 35, "2-35"),
+    (2 ** 53, "2-53"), (2 ** 53 + 1, "2-53+1"), (2 ** 63 - 1, "2-63-1"), (2 ** 63, "2-63"), (U64_MAX, "2-64-1")):
     g.both(f"nonce-{name.replace('+', 'plus')}", f"A Ping with the nonce {number} brings a Pong with the same.",
         "positive", "5-1+ 5-2+ 5-6+ 15-3+", lambda s, number=number: [rx(ping(number), tx=[Pong(number)])])
 decodes("u64-largest", "2^64 - 1 in ten bytes.", "Ping", b"\xff" * 9 + b"\x01", {"nonce": str(U64_MAX)}, "5-1+ 5-2+")
@@ -131,15 +131,17 @@ wire_bad("request-extension-length-padded", "An extension with a padded length."
     lambda s: request(s.p(1), ext=b"\1\x07\x81\0x").plain()[5:], "NOT_CANONICAL")
 wire_bad("request-extension-cut", "Two extensions announced, one there.", "5-3-", REQUEST,
     lambda s: request(s.p(1), ext=b"\2\x07\1x").plain()[5:])
-for name, data in (("lone-continuation", b"\x80"), ("byte-ff", b"\xff"), ("byte-fe", b"\xfe"), ("overlong-slash", b"\xc0\xaf"),
-                   ("overlong-nul", b"\xc0\x80"), ("overlong-3", b"\xe0\x80\xaf"), ("overlong-4", b"\xf0\x80\x80\xaf"),
-                   ("surrogate-high", b"\xed\xa0\x80"), ("surrogate-low", b"\xed\xbf\xbf"), ("surrogate-pair", b"\xed\xa0\xbd\xed\xb8\x80"),
-                   ("above-10ffff", b"\xf4\x90\x80\x80"), ("five-byte-form", b"\xf8\x88\x80\x80\x80"), ("cut-two", b"a\xc3"),
-                   ("cut-three", b"\xe2\x82"), ("cut-four", b"\xf0\x9f\x98"), ("latin-1", b"caf\xe9 bar")):
+for name, data in (("lone-continuation", b"\x80"), ("byte-ff", b"\xff"), ("byte-fe", b"\xfe"),
+    ("overlong-slash", b"\xc0\xaf"), ("overlong-nul", b"\xc0\x80"), ("overlong-3", b"\xe0\x80\xaf"),
+    ("overlong-4", b"\xf0\x80\x80\xaf"), ("surrogate-high", b"\xed\xa0\x80"), ("surrogate-low", b"\xed\xbf\xbf"),
+    ("surrogate-pair", b"\xed\xa0\xbd\xed\xb8\x80"), ("above-10ffff", b"\xf4\x90\x80\x80"),
+    ("five-byte-form", b"\xf8\x88\x80\x80\x80"), ("cut-two", b"a\xc3"), ("cut-three", b"\xe2\x82"),
+    ("cut-four", b"\xf0\x9f\x98"), ("latin-1", b"caf\xe9 bar")):
     wire_bad(f"text-{name}", f"Close with a message that is not UTF-8: {name.replace('-', ' ')}.", "5-4-", CLOSE,
         b"\0\0" + blob(data))
-for name, text in (("nul", "a\0b"), ("two-byte", "é"), ("three-byte", "€"), ("four-byte", "😀"), ("highest", "\U0010ffff"), ("last-before-surrogates", "\ud7ff"),
-                   ("first-behind-surrogates", "\ue000"), ("noncharacter", "\uffff"), ("bom", "\ufeffx"), ("combining", "e\u0301"), ("control", "\x1b[31m")):
+for name, text in (("nul", "a\0b"), ("two-byte", "é"), ("three-byte", "€"), ("four-byte", "😀"),
+    ("highest", "\U0010ffff"), ("last-before-surrogates", "\ud7ff"), ("first-behind-surrogates", "\ue000"),
+    ("noncharacter", "\uffff"), ("bom", "\ufeffx"), ("combining", "e\u0301"), ("control", "\x1b[31m")):
     g.both(f"text-{name}-is-right", f"Close with the message {text!r}: valid UTF-8, and not changed by any taste.",
         "positive", "5-4+", lambda s, text=text: [rx(close(0, 0, text.encode()), end=told("NORMAL"))])
 g.both("text-four-byte-at-bound", "A message of 512 bytes whose last character has four.", "positive", "5-4+ 5-5+",

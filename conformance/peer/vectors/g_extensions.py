@@ -30,7 +30,9 @@ xb("trace-unknown-flags", "Flags that this document does not know are handed on.
     lambda s: [with_ext(s, trace(0xFF), trace=bytes.fromhex(T + "ff"))])
 x.both("trace-none", "No trace context.", "positive", "18-4+",
     lambda s: [rx(request(s.p(1)), ev=[event("request", id=s.p(1)) | {"trace": None}])])
-for name, about, value in (("short", "24 bytes", b"\x11" * 24), ("long", "26 bytes", b"\x11" * 26), ("empty", "no bytes", b""), ("text", "the text form of W3C, 55 bytes", b"00-" + b"1" * 32 + b"-" + b"2" * 16 + b"-01")):
+for name, about, value in (("short", "24 bytes", b"\x11" * 24), ("long", "26 bytes", b"\x11" * 26),
+    ("empty", "no bytes", b""), ("text", "the text form of W3C, 55 bytes", b"00-" + b"1" * 32 + b"-" + b"2" * 16
+    + b"-01")):
     xb(f"trace-{name}", f"A trace context of {about} does not have its form: it counts as absent.", "positive", "18-5-",
         lambda s, value=value: [rx(request(s.p(1), b"x", ext=[(1, value)]),
         ev=[event("request", id=s.p(1)) | {"trace": None}]), alive()])
@@ -89,7 +91,9 @@ x.case("welcome-tag-twice", "Welcome with a tag twice.", NEW_WORKER, "invalid", 
     [rx(preface(), welcome(ext=[(9, b""), (9, b"")]), end=bad("BAD_EXTENSIONS"))])
 
 # ---- unknown
-for tag, name in ((0, "zero"), (2, "capacity"), (3, "lease"), (4, "first-of-core"), (16383, "last-of-core"), (16384, "first-of-application"), (32767, "last-of-application"), (32768, "first-private"), (65535, "highest"), (0x0A0A, "grease-0a0a"), (0xFAFA, "grease-fafa")):
+for tag, name in ((0, "zero"), (2, "capacity"), (3, "lease"), (4, "first-of-core"), (16383, "last-of-core"),
+    (16384, "first-of-application"), (32767, "last-of-application"), (32768, "first-private"), (65535, "highest"),
+    (0x0A0A, "grease-0a0a"), (0xFAFA, "grease-fafa")):
     xb(f"unknown-{name}", f"Tag {tag} is unknown, or has no meaning in Request: it counts as absent.", "positive",
         "18-4- 18-8-" if "grease" in name else "18-4-", lambda s,
         tag=tag: [with_ext(s, [(tag, b"\xff\x00\xffanything")]), answers(s)])
@@ -129,8 +133,9 @@ def eb(name, about, class_, covered, story, **more):
     e.both(name, about, class_, covered, story, **more)
 
 
-for code, name in ((1, "internal"), (2, "cancelled"), (3, "deadline"), (4, "refused"), (5, "unimplemented"), (6, "invalid"), (7, "reply-too-large"), (8, "decompression"),
-                   (256, "unknown-shard"), (257, "stale-sync"), (258, "not-in-manifest")):
+for code, name in ((1, "internal"), (2, "cancelled"), (3, "deadline"), (4, "refused"), (5, "unimplemented"),
+    (6, "invalid"), (7, "reply-too-large"), (8, "decompression"), (256, "unknown-shard"), (257, "stale-sync"),
+    (258, "not-in-manifest")):
     eb(f"received-{name}", f"An Error with code {code} is the answer.", "positive", "20-1+ 9-5+", lambda s,
         code=code: [calls(s), rx(error(s.o(1), code, message=b"m"), ev=[e_error("a", code, message="m")])])
 for code, name in ((0, "zero"), (9, "first-free"), (200, "core"), (255, "last-of-core")):

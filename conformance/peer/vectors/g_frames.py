@@ -66,7 +66,8 @@ g.case("reject-too-long", "The bound of the state holds for Reject as well.", NE
        [rx(preface(), length(1500), b"\x03", end=bad("FRAME_TOO_LARGE"))])
 
 # ---- second bound: frames without a body
-for name, made in (("error", ERROR), ("cancel", CANCEL), ("ack", ACK), ("ping", PING), ("pong", PONG), ("goaway", GOAWAY), ("close", CLOSE)):
+for name, made in (("error", ERROR), ("cancel", CANCEL), ("ack", ACK), ("ping", PING), ("pong", PONG),
+    ("goaway", GOAWAY), ("close", CLOSE)):
     both(f"{name}-over-1024", f"A length of 1,025 of a frame without a body ({NAMES[made]}) is refused with its kind.",
         "exhaustion", "4-3-", lambda s, made=made: [rx(length(1025)), rx(bytes([made]), end=s.bad("FRAME_TOO_LARGE"))])
 both("ping-of-1024", "A Ping of 1,024 bytes is within the bound, but has bytes behind its header.", "malformed",
@@ -96,8 +97,8 @@ both("body-behind-request", "Request may have bytes behind its header: they are 
 for kind in (0x00, 0x04, 0x0F, 0x16, 0x1F, 0x24, 0x42, 0x7F):
     both(f"critical-{kind:02x}", f"Kind {kind:#04x} is not known, and may not be skipped: it is not above 0x7f.",
         "invalid", "4-4-", lambda s, kind=kind: [rx(unknown(kind, b"?"), end=s.bad("UNKNOWN_KIND"))])
-for kind, why in ((0x80, "the lowest kind that may be skipped"), (0x8A, "grease"), (0x90, "a kind that a later minor may assign"),
-                  (0xFA, "grease"), (0xFF, "the highest kind")):
+for kind, why in ((0x80, "the lowest kind that may be skipped"), (0x8A, "grease"),
+    (0x90, "a kind that a later minor may assign"), (0xFA, "grease"), (0xFF, "the highest kind")):
     both(f"skipped-{kind:02x}", f"Kind {kind:#04x} ({why}) is skipped as a whole.", "positive", "4-5- 4-4+",
          lambda s, kind=kind: [rx(unknown(kind, b"anything at all")), alive()])
 both("skipped-looks-like-frames", "What a skipped frame contains is not looked at, even if it looks like frames.",
@@ -150,13 +151,14 @@ both("unknown-reset-by-ignored-frame", "A frame that has no effect is of a known
 for name, made in (("hello", hello()), ("welcome", welcome()), ("reject", reject())):
     both(f"{name}-when-open", f"{name.capitalize()} has no place in an open connection.", "invalid", "4-8-",
          lambda s, made=made: [rx(made, end=s.bad("UNEXPECTED_FRAME"))])
-for name, made in (("welcome", welcome()), ("reject", reject()), ("request", request(1)), ("response", response(2)), ("chunk", chunk(1, b"x")),
-                   ("error", error(2)), ("cancel", cancel(1)), ("ack", ack(65536)), ("ping", ping(1)), ("pong", pong(1)),
-                   ("goaway", goaway(1)), ("close", close())):
+for name, made in (("welcome", welcome()), ("reject", reject()), ("request", request(1)), ("response", response(2)),
+    ("chunk", chunk(1, b"x")), ("error", error(2)), ("cancel", cancel(1)), ("ack", ack(65536)), ("ping", ping(1)),
+    ("pong", pong(1)), ("goaway", goaway(1)), ("close", close())):
     g.case(f"{name}-instead-of-hello", f"{made.diag} where a router awaits Hello.", NEW_ROUTER, "invalid",
         "4-8- 8-2- 8-21-", [rx(preface(), made, end=refused("UNEXPECTED_FRAME"))])
-for name, made in (("hello", hello()), ("request", request(2)), ("response", response(1)), ("chunk", chunk(2, b"x")), ("error", error(1)),
-                   ("cancel", cancel(2)), ("ack", ack(65536)), ("ping", ping(1)), ("pong", pong(1)), ("goaway", goaway(1)), ("close", close())):
+for name, made in (("hello", hello()), ("request", request(2)), ("response", response(1)), ("chunk", chunk(2, b"x")),
+    ("error", error(1)), ("cancel", cancel(2)), ("ack", ack(65536)), ("ping", ping(1)), ("pong", pong(1)),
+    ("goaway", goaway(1)), ("close", close())):
     g.case(f"{name}-instead-of-welcome", f"{made.diag} where a worker awaits Welcome.", NEW_WORKER, "invalid",
         "4-8- 8-22-", [rx(preface(), made, end=bad("UNEXPECTED_FRAME"))])
 g.case("welcome-twice", "A second Welcome has no place.", NEW_WORKER, "invalid", "4-8-",

@@ -74,31 +74,28 @@ hello_good("no-features", "A worker without cancellation: it is not agreed.", "8
     Welcome(features=0), features=0)
 
 # ---- limits of Hello, one condition each
-for name, about, covered, lim in (
-        ("frame-below-floor", "max_frame 16,383.", "8-16-", limits(16383, 16384, 32768)),
-        ("frame-zero", "max_frame 0.", "8-16-", limits(0)),
-        ("body-below-frame", "max_body one below max_frame.", "8-17-", limits(262144, 262143, 1 << 20)),
-        ("body-zero", "max_body 0.", "8-17-", limits(16384, 0, 1 << 20)),
-        ("budget-below-twice", "work_budget one below twice max_body.", "8-18-", limits(16384, 16384, 32767)),
-        ("budget-of-once", "work_budget of max_body once.", "8-18-", limits(16384, 1 << 20, 1 << 20)),
-        ("budget-zero", "work_budget 0.", "8-18-", limits(16384, 16384, 0)),
-        ("budget-twice-wraps", "max_body 2^31: twice that does not fit 32 bits, and work_budget 0 is still too little.", "8-18-",
-         limits(16384, 1 << 31, 0)),
-        ("budget-below-twice-largest", "max_body 2^32 - 1 and work_budget one below twice that.", "8-18-",
-         limits(16384, (1 << 32) - 1, 2 * ((1 << 32) - 1) - 1)),
-        ("concurrent-zero", "max_concurrent 0.", "8-19-", limits(max_concurrent=0)),
-        ("all-zero", "All four limits 0.", "8-16-", limits(0, 0, 0, 0))):
+for name, about, covered, lim in (("frame-below-floor", "max_frame 16,383.", "8-16-", limits(16383, 16384, 32768)),
+    ("frame-zero", "max_frame 0.", "8-16-", limits(0)), ("body-below-frame", "max_body one below max_frame.", "8-17-",
+    limits(262144, 262143, 1 << 20)), ("body-zero", "max_body 0.", "8-17-", limits(16384, 0, 1 << 20)),
+    ("budget-below-twice", "work_budget one below twice max_body.", "8-18-", limits(16384, 16384, 32767)),
+    ("budget-of-once", "work_budget of max_body once.", "8-18-", limits(16384, 1 << 20, 1 << 20)),
+    ("budget-zero", "work_budget 0.", "8-18-", limits(16384, 16384, 0)),
+    ("budget-twice-wraps", "max_body 2^31: twice that does not fit 32 bits, and work_budget 0 is still too little.",
+    "8-18-", limits(16384, 1 << 31, 0)), ("budget-below-twice-largest",
+    "max_body 2^32 - 1 and work_budget one below twice that.", "8-18-",
+    limits(16384, (1 << 32) - 1, 2 * ((1 << 32) - 1) - 1)), ("concurrent-zero", "max_concurrent 0.", "8-19-",
+    limits(max_concurrent=0)), ("all-zero", "All four limits 0.", "8-16-", limits(0, 0, 0, 0))):
     hello_bad(f"hello-{name}", f"Hello with {about}", "invalid", covered, hello(lim=lim), "BAD_LIMITS")
     welcome_bad(f"welcome-{name}", f"Welcome with {about}", "invalid", f"8-20- {covered}", welcome(lim=lim),
         "BAD_LIMITS")
-for name, about, covered, lim in (
-        ("floors", "all limits at their floors.", "8-16+ 8-17+ 8-18+ 8-19+", limits(16384, 16384, 32768, 1)),
-        ("largest", "all limits at the largest values of their types.", "8-16+ 8-17+ 8-18+ 8-19+",
-         limits((1 << 32) - 1, (1 << 32) - 1, (1 << 64) - 1, (1 << 32) - 1)),
-        ("exactly-twice", "max_body 2^32 - 1 and work_budget exactly twice that.", "8-18+", limits(16384, (1 << 32) - 1, 2 * ((1 << 32) - 1))),
-        ("body-equals-frame", "max_body equal to a max_frame above the floor.", "8-17+", limits(1 << 20, 1 << 20, 1 << 21)),
-        ("far-above-ours", "limits far above the receiver's own, which obliges it to nothing.", "8-16+",
-         limits(1 << 30, 1 << 31, 1 << 50, 1 << 20))):
+for name, about, covered, lim in (("floors", "all limits at their floors.", "8-16+ 8-17+ 8-18+ 8-19+",
+    limits(16384, 16384, 32768, 1)), ("largest", "all limits at the largest values of their types.",
+    "8-16+ 8-17+ 8-18+ 8-19+", limits((1 << 32) - 1, (1 << 32) - 1, (1 << 64) - 1, (1 << 32) - 1)),
+    ("exactly-twice", "max_body 2^32 - 1 and work_budget exactly twice that.", "8-18+",
+    limits(16384, (1 << 32) - 1, 2 * ((1 << 32) - 1))), ("body-equals-frame",
+    "max_body equal to a max_frame above the floor.", "8-17+", limits(1 << 20, 1 << 20, 1 << 21)),
+    ("far-above-ours", "limits far above the receiver's own, which obliges it to nothing.", "8-16+",
+    limits(1 << 30, 1 << 31, 1 << 50, 1 << 20))):
     hello_good(f"hello-{name}", f"Hello with {about}", covered, hello(lim=lim))
     welcome_good(f"welcome-{name}", f"Welcome with {about}", f"8-20+ {covered}", welcome(lim=lim))
 
@@ -173,7 +170,8 @@ welcome_bad("order-welcome-choice-before-limits", "Welcome: what it chooses come
     "22-1+ 8-14-", welcome(compression=(1,), lim=limits(0)), "BAD_WELCOME")
 
 # ---- the application decides
-for code, name, covered in ((25, "UNAUTHORIZED", "8-29-"), (26, "CLAIM_REFUSED", "8-30-"), (27, "TOO_MANY_CONNECTIONS", "8-28-")):
+for code, name, covered in ((25, "UNAUTHORIZED", "8-29-"), (26, "CLAIM_REFUSED", "8-30-"),
+    (27, "TOO_MANY_CONNECTIONS", "8-28-")):
     g.case(f"application-{name.lower().replace('_', '-')}", f"The application refuses with {name}.", DECIDING,
         "positive", covered, [do("reject", code=code, retry_after_ms=0, message="no", end=refused(name))])
 g.case("application-retry-after", "The application's advice when to try again stands in Reject.", DECIDING, "positive",
@@ -233,8 +231,8 @@ g.both("timer-stops", "After the handshake its timer has no meaning.", "liveness
        lambda s: [after(9999), alive(1), after(9999), alive(2)])
 
 # ---- Reject
-for code, name in ((20, "timeout"), (21, "unsupported-version"), (22, "bad-limits"), (25, "unauthorized"), (26, "claim-refused"),
-                   (27, "too-many-connections"), (3, "internal"), (0, "normal")):
+for code, name in ((20, "timeout"), (21, "unsupported-version"), (22, "bad-limits"), (25, "unauthorized"),
+    (26, "claim-refused"), (27, "too-many-connections"), (3, "internal"), (0, "normal")):
     g.case(f"reject-{name}", f"A worker takes a Reject with code {code}, and sends nothing more.", NEW_WORKER,
         "positive", "8-23- 8-23+", [rx(preface(), reject(code, message=b"because"),
         end=end(code, by="peer", wire="none")), rx(ping(1)), after(15000)])

@@ -30,7 +30,8 @@ class Talk:
         return self
 
     def ask(self, name, value, answer=None, error=None, **more):
-        expected = {"frame": "Error", "code": error, "retry": 0} if error else {"frame": "Response", "message_name": name + "Answer", "message_value": answer or {}}
+        expected = {"frame": "Error", "code": error, "retry": 0} if error else {"frame": "Response",
+            "message_name": name + "Answer", "message_value": answer or {}}
         return self.send(METHOD[name], messages.encode(name, value), expected, **more)
 
     def raw(self, name, body, error):
@@ -38,7 +39,8 @@ class Talk:
 
     def sync(self, sync=1, files=2, rev=10, epoch=7, shard=0, digest=None, **more):
         more.setdefault("answer", {})
-        return self.ask("SyncShard", {"shard": shard, "key": KEY, "epoch": str(epoch), "sync": str(sync), "rev": str(rev), "files": files, "digest": digest}, **more)
+        return self.ask("SyncShard", {"shard": shard, "key": KEY, "epoch": str(epoch), "sync": str(sync),
+            "rev": str(rev), "files": files, "digest": digest}, **more)
 
     def page(self, *paths, sync=1, first=0, wanted=None, shard=0, hashes=None, **more):
         entries = [{"path": path, "hash": (hashes or {}).get(path)} for path in paths]
@@ -46,17 +48,20 @@ class Talk:
         return self.ask("SyncPage", {"shard": shard, "sync": str(sync), "first": first, "entries": entries}, **more)
 
     def load(self, *files, sync=1, shard=0, **more):
-        made = [{"entry": entry, "rev": str(rev), "content": {"text": content} if content not in ("gone", "skipped") else content} for entry, rev, content in files]
+        made = [{"entry": entry, "rev": str(rev), "content": {"text": content} if content not in ("gone", "skipped")
+            else content} for entry, rev, content in files]
         return self.ask("LoadFiles", {"shard": shard, "sync": str(sync), "files": made}, **more)
 
     def index(self, sync=1, shard=0, **more):
         return self.ask("IndexShard", {"shard": shard, "sync": str(sync)}, **more)
 
     def update(self, path, text, rev=20, epoch=7, shard=0, **more):
-        return self.ask("UpdateFile", {"shard": shard, "epoch": str(epoch), "rev": str(rev), "path": path, "text": text}, **more)
+        return self.ask("UpdateFile", {"shard": shard, "epoch": str(epoch), "rev": str(rev), "path": path,
+            "text": text}, **more)
 
     def remove(self, *paths, rev=20, epoch=7, shard=0, **more):
-        return self.ask("RemoveFiles", {"shard": shard, "epoch": str(epoch), "rev": str(rev), "paths": list(paths)}, **more)
+        return self.ask("RemoveFiles", {"shard": shard, "epoch": str(epoch), "rev": str(rev), "paths": list(paths)},
+            **more)
 
     def files(self, *paths, shard=0):
         """What ListSymbols must show: these files, each with its one class."""
@@ -65,11 +70,13 @@ class Talk:
 
     def search(self, query, hits, shards=((0, 1),), warming=(), limit=100, kinds=4095, truncated=False, **more):
         if "error" not in more: more["answer"] = {"hits": [{"name": name} for name in hits], "truncated": truncated, "warming": [list(one) for one in warming]}
-        return self.ask("SearchSymbols", {"shards": [list(one) for one in shards], "query": query, "kinds": kinds, "limit": limit}, **more)
+        return self.ask("SearchSymbols", {"shards": [list(one) for one in shards], "query": query, "kinds": kinds,
+            "limit": limit}, **more)
 
     def filled(self):
         """Shard 0 holds A.java and B.java, of sync 1, rev 10."""
-        return self.sync().page("A.java", "B.java", wanted=[[0, 2]]).load((0, 10, A), (1, 10, B_)).index(answer={"files": 2, "digest": digest(("A.java", A), ("B.java", B_))})
+        return self.sync().page("A.java", "B.java", wanted=[[0, 2]]).load((0, 10, A),
+            (1, 10, B_)).index(answer={"files": 2, "digest": digest(("A.java", A), ("B.java", B_))})
 
 
 def digest(*files):
@@ -86,9 +93,11 @@ def hello_app(**fields):
 
 
 def router(name, about, covered, app, code=None, token=None, class_="invalid"):
-    preset = Preset("router", "new", variant="nova" + ("-token" if token else ""), application="nova", nova={"shards": 4, "token": token})
+    preset = Preset("router", "new", variant="nova" + ("-token" if token else ""), application="nova",
+        nova={"shards": 4, "token": token})
     tx = [{"frame": "Welcome", "message_name": "WorkerWelcome", "message_value": {}}]
-    step_ = rx(preface(), hello(app=app), tx=None if code else tx, ev=None if code else [e_open()], end=end(code, wire="reject") if code else None)
+    step_ = rx(preface(), hello(app=app), tx=None if code else tx, ev=None if code else [e_open()],
+        end=end(code, wire="reject") if code else None)
     g.case(name, about, preset, class_ if code else "positive", covered, [step_], requires="nova")
 
 
@@ -116,8 +125,10 @@ router("hello-cached-does-not-count", "What a worker says of its cache changes n
 router("token-right", "The right token.", "A-2+ 8-29+ 24-6+", hello_app(token="secret"), token="secret")
 router("token-missing", "No token where one is asked for.", "A-2- 8-29- 24-6-", hello_app(), "UNAUTHORIZED",
     token="secret")
-for name, value in (("wrong", "Secret"), ("prefix", "secre"), ("suffix", "secrets"), ("empty", ""), ("nul", "secret\0"), ("long", "s" * 1024)):
-    router(f"token-{name}", f"A wrong token: {name}.", "A-2- 8-29-", hello_app(token=value), "UNAUTHORIZED", token="secret")
+for name, value in (("wrong", "Secret"), ("prefix", "secre"), ("suffix", "secrets"), ("empty", ""), ("nul", "secret\0"),
+    ("long", "s" * 1024)):
+    router(f"token-{name}", f"A wrong token: {name}.", "A-2- 8-29-", hello_app(token=value), "UNAUTHORIZED",
+        token="secret")
 router("token-before-claim", "A wrong token and a claim that must be refused: the token comes first.", "A-2-",
     hello_app(token="wrong", claim=[[9, 1]]), "UNAUTHORIZED", token="secret")
 router("token-before-empty-claim", "A wrong token and an empty claim: the token comes first.", "A-2-",
@@ -266,14 +277,20 @@ talk("epoch-changes-with-sync", "A SyncShard of a new epoch makes changes of the
     "invalid")
 
 # ---- shards, bodies, methods
-for name, value in (("SyncShard", {"shard": 3, "key": KEY, "epoch": "7", "sync": "1", "rev": "1", "files": 0, "digest": None}), ("SyncPage", {"shard": 3, "sync": "1", "first": 0, "entries": []}),
-                    ("LoadFiles", {"shard": 3, "sync": "1", "files": []}), ("IndexShard", {"shard": 3, "sync": "1"}), ("UpdateFile", {"shard": 3, "epoch": "7", "rev": "1", "path": "a", "text": ""}),
-                    ("RemoveFiles", {"shard": 3, "epoch": "7", "rev": "1", "paths": []}), ("SearchSymbols", {"shards": [[3, 1]], "query": "a", "kinds": 4095, "limit": 10}),
-                    ("ListSymbols", {"shard": 3, "from": "", "skip": 0, "limit": 10})):
+for name, value in (("SyncShard", {"shard": 3, "key": KEY, "epoch": "7", "sync": "1", "rev": "1", "files": 0,
+    "digest": None}), ("SyncPage", {"shard": 3, "sync": "1", "first": 0, "entries": []}),
+    ("LoadFiles", {"shard": 3, "sync": "1", "files": []}), ("IndexShard", {"shard": 3, "sync": "1"}),
+    ("UpdateFile", {"shard": 3, "epoch": "7", "rev": "1", "path": "a", "text": ""}),
+    ("RemoveFiles", {"shard": 3, "epoch": "7", "rev": "1", "paths": []}),
+    ("SearchSymbols", {"shards": [[3, 1]], "query": "a", "kinds": 4095, "limit": 10}),
+    ("ListSymbols", {"shard": 3, "from": "", "skip": 0, "limit": 10})):
     slug = "".join("-" + c.lower() if c.isupper() else c for c in name).strip("-")
-    talk(f"unknown-shard-{slug}", f"{name} of a shard that this worker does not hold.", "A-8-", Talk().ask(name, value, error=UNKNOWN_SHARD), "invalid")
-    talk(f"trailing-{slug}", f"{name} with a byte behind its last field.", "A-9- 20-6-", Talk().raw(name, messages.encode(name, value) + b"\0", INVALID), "malformed")
-    talk(f"cut-{slug}", f"{name} without its last byte.", "A-9- 20-6-", Talk().raw(name, messages.encode(name, value)[:-1], INVALID), "malformed")
+    talk(f"unknown-shard-{slug}", f"{name} of a shard that this worker does not hold.", "A-8-",
+        Talk().ask(name, value, error=UNKNOWN_SHARD), "invalid")
+    talk(f"trailing-{slug}", f"{name} with a byte behind its last field.", "A-9- 20-6-",
+        Talk().raw(name, messages.encode(name, value) + b"\0", INVALID), "malformed")
+    talk(f"cut-{slug}", f"{name} without its last byte.", "A-9- 20-6-",
+        Talk().raw(name, messages.encode(name, value)[:-1], INVALID), "malformed")
     talk(f"empty-{slug}", f"{name} with an empty body.", "A-9-", Talk().raw(name, b"", INVALID), "malformed")
 talk("search-one-shard-unknown", "A search over shards of which one is not held.", "A-8-",
     Talk().filled().search("A", [], shards=((0, 3),), error=UNKNOWN_SHARD), "invalid")
@@ -282,7 +299,8 @@ talk("search-huge-range", "A search over 2^32 - 1 shards is refused, not counted
 talk("stats-with-body", "GetWorkerStats with a body.", "A-9-", Talk().raw("GetWorkerStats", b"\0", INVALID),
     "malformed")
 for number in (0x0000, 0x00FF, 0x0104, 0x0302, 0x0402, 0x0500, 0x7FFF, 0x8000, 0xFFFF):
-    talk(f"method-{number:04x}", f"Method {number:#06x} is unknown.", "20-5-", Talk().send(number, b"", {"frame": "Error", "code": 5, "retry": 0}), "invalid")
+    talk(f"method-{number:04x}", f"Method {number:#06x} is unknown.", "20-5-",
+        Talk().send(number, b"", {"frame": "Error", "code": 5, "retry": 0}), "invalid")
 
 # ---- queries
 talk("search", "A search finds by name.", "A-27+ A-28+", Talk().filled().search("Alpha", ["Alpha"]).search("beta",
@@ -319,7 +337,8 @@ LONG = "class One {}\nclass Two {}\nclass Three {}\n"
 
 def listed(talk_, from_, skip, limit, files, more):
     return talk_.ask("ListSymbols", {"shard": 0, "from": from_, "skip": skip, "limit": limit},
-                     {"files": [{"path": path, "symbols": [{"name": name} for name in names]} for path, names in files], "more": more})
+        {"files": [{"path": path, "symbols": [{"name": name} for name in names]} for path, names in files],
+        "more": more})
 
 
 def three():

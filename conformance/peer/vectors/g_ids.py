@@ -11,7 +11,8 @@ def both(name, about, class_, covered, story, **more):
 
 
 # ---- zero
-for name, made in (("request", request(0)), ("response", response(0)), ("chunk", chunk(0, b"x")), ("error", error(0)), ("cancel", cancel(0))):
+for name, made in (("request", request(0)), ("response", response(0)), ("chunk", chunk(0, b"x")), ("error", error(0)),
+    ("cancel", cancel(0))):
     both(f"zero-{name}", f"{made.diag}: id 0 names nothing.", "invalid", "9-1-", lambda s,
         made=made: [rx(made, end=s.bad("ID_ZERO"))])
 both("zero-after-others", "Id 0 in a Request after good ones: zero comes before order.", "invalid", "9-1- 22-1+",

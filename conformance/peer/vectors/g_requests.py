@@ -159,12 +159,12 @@ both("early-answer", "An answer to a request whose body is not complete yet: the
     rx(chunk(s.p(2), prng(4000, 1, 5000))), holds(served=1)])
 both("early-error-rest-is-cancelled", "The subject's large request is answered with Error before its body has ended: "
     "it ends the body with Cancel.", "positive", "11-6- 11-7- 11-7+",
-    lambda s: [takes(20000), calls(s, body=prng(60000), tx=[Request(s.o(1), prng(60000), partial=True)]),
+    lambda s: [takes(20000), calls(s, body=prng(2000000), tx=[Request(s.o(1), prng(2000000), partial=True)]),
     rx(error(s.o(1), 4), ev=[e_error("a", 4)]), takes("all",
     tx=[Chunks(s.o(1), partial=True, optional=True), Cancel(s.o(1))]), holds(calls=0), alive()],
     variant="peer-least-frame", peer_lim=dict(max_frame=16384))
 both("early-response-rest-is-cancelled", "The same with a Response.", "positive", "11-6- 11-7-",
-    lambda s: [takes(20000), calls(s, body=prng(60000), tx=[Request(s.o(1), prng(60000), partial=True)]),
+    lambda s: [takes(20000), calls(s, body=prng(2000000), tx=[Request(s.o(1), prng(2000000), partial=True)]),
     rx(response(s.o(1), b"enough"), ev=[e_ok("a", b"enough")]),
     takes("all", tx=[Chunks(s.o(1), partial=True, optional=True), Cancel(s.o(1))]), alive()],
     variant="peer-least-frame", peer_lim=dict(max_frame=16384))

@@ -165,14 +165,21 @@ for kind, name in ((1, "class"), (2, "interface"), (3, "enum"), (4, "record"), (
     score(f"kind-{name}", f"A top-level {name} weighs 7.", "X", "X", 9, True, kind=kind)
     score(f"kind-{name}-nested", f"A nested {name} weighs 6.", "X", "X", 9, True, kind=kind, nested=True,
         container="a.B")
-for kind, name, weight in ((0, "module", 5), (6, "method", 4), (7, "constructor", 3), (8, "field", 1), (9, "constant", 2), (10, "component", 1), (11, "element", 4)):
+for kind, name, weight in ((0, "module", 5), (6, "method", 4), (7, "constructor", 3), (8, "field", 1),
+    (9, "constant", 2), (10, "component", 1), (11, "element", 4)):
     score(f"kind-{name}", f"A {name} weighs {weight}.", "x", "x", 9, True, kind=kind, weight=weight)
-for path, name, main in (("src/test/java/A.java", "test", False), ("src/main/java/A.java", "main", True), ("tests/A.java", "tests", False), ("a/androidTest/A.java", "android-test", False),
-                         ("a/ANDROIDTEST/A.java", "android-test-upper", False), ("a/integrationTest/A.java", "integration-test", False), ("a/testFixtures/A.java", "test-fixtures", False),
-                         ("build/generated/A.java", "generated", False), ("build/generated-sources/A.java", "generated-sources", False), ("generated-test-sources/A.java", "generated-test-sources", False),
-                         ("src-gen/A.java", "src-gen", False), ("Test/A.java", "test-mixed-case", False), ("test", "file-named-test", True), ("a/test", "file-named-test-in-directory", True),
-                         ("testing/A.java", "testing", True), ("latest/A.java", "latest", True), ("test.d/A.java", "test-with-suffix", True), ("src/tests2/A.java", "tests2", True),
-                         ("test/", "only-directory", False), ("a//test//A.java", "empty-parts", False), ("src-generated/A.java", "src-generated", True), ("a/teſt/A.java", "long-s-is-not-ascii", True)):
+for path, name, main in (("src/test/java/A.java", "test", False), ("src/main/java/A.java", "main", True),
+    ("tests/A.java", "tests", False), ("a/androidTest/A.java", "android-test", False),
+    ("a/ANDROIDTEST/A.java", "android-test-upper", False), ("a/integrationTest/A.java", "integration-test", False),
+    ("a/testFixtures/A.java", "test-fixtures", False), ("build/generated/A.java", "generated", False),
+    ("build/generated-sources/A.java", "generated-sources", False),
+    ("generated-test-sources/A.java", "generated-test-sources", False), ("src-gen/A.java", "src-gen", False),
+    ("Test/A.java", "test-mixed-case", False), ("test", "file-named-test", True),
+    ("a/test", "file-named-test-in-directory", True), ("testing/A.java", "testing", True),
+    ("latest/A.java", "latest", True), ("test.d/A.java", "test-with-suffix", True),
+    ("src/tests2/A.java", "tests2", True), ("test/", "only-directory", False),
+    ("a//test//A.java", "empty-parts", False), ("src-generated/A.java", "src-generated", True),
+    ("a/teſt/A.java", "long-s-is-not-ascii", True)):
     score(f"path-{name}", f"The path {path}.", "A", "A", 9, True, path=path, main=main)
 
 # ---- closeness

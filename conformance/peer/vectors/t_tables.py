@@ -72,7 +72,8 @@ for kind, made in FRAMES.items():
             t.case(f"{kind}.header-{at}.{role}", f"A header of {at} of {len(header)} bytes: {whole.diag}", s,
                 "malformed", "5-3-", prepared(s) + [rx(frame(whole.plain()[4], header[:at]), ev=left(s),
                 end=s.bad("MALFORMED", last=s.p(1)))], **CASES)
-for role, made in (("router", hello(ext=[(0xCACA, b"xy")])), ("worker", welcome(ext=[(0xCACA, b"xy")])), ("worker", reject(26, 2000, b"shard taken"))):
+for role, made in (("router", hello(ext=[(0xCACA, b"xy")])), ("worker", welcome(ext=[(0xCACA, b"xy")])),
+    ("worker", reject(26, 2000, b"shard taken"))):
     s, header = Preset(role, "new"), made.plain()[5:]
     kind = NAMES[made.plain()[4]].lower()
     for at in range(len(made)):

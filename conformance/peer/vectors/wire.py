@@ -1,5 +1,6 @@
 """Bytes of frames for vectors, with a line for people. Legal by default; every field can be made illegal."""
 import struct
+from functools import lru_cache
 
 from peer import CODES, PREFACE, blob, encode_ext, varint as v
 
@@ -77,6 +78,7 @@ def slice_of(part, first, last):
     return expand(part)[first:last]
 
 
+@lru_cache(8)
 def splitmix(seed, start, count):
     """`count` bytes from `start` of SplitMix64's outputs, little-endian."""
     mask, out = 2 ** 64 - 1, bytearray()
