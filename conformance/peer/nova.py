@@ -1,5 +1,5 @@
-"""Section A in small, to play vectors of the application `nova`: a worker that keeps files in dictionaries, and a router that
-checks who wants in. It knows one kind of symbol, `class NAME`. Written from PROTOCOL.md alone."""
+"""Section A in small, to play vectors of the application `nova`: a worker that keeps files in dictionaries, and a router
+that checks who wants in. It knows one kind of symbol, `class NAME`. Written from PROTOCOL.md alone."""
 import os
 import re
 
@@ -108,7 +108,8 @@ class Worker:
         symbols = 0
         for one in value["files"]:
             text = one["content"]["text"] if isinstance(one["content"], dict) else None
-            if int(one["rev"]) >= shard.staged.get(one["entry"], (0, None))[0]: shard.staged[one["entry"]] = int(one["rev"]), text
+            if int(one["rev"]) >= shard.staged.get(one["entry"], (0, None))[0]:
+                shard.staged[one["entry"]] = int(one["rev"]), text
             shard.wanted.discard(one["entry"])
             symbols += len(CLASS.findall(text or ""))
         return {"files": len(value["files"]), "symbols": str(symbols)}
@@ -118,7 +119,8 @@ class Worker:
         fail_if(len(shard.manifest) < shard.count or shard.wanted, INVALID)
         for entry, (rev, text) in shard.staged.items():
             path = shard.manifest[entry]
-            if path not in shard.files or shard.files[path][1] < rev or shard.files[path][1] == 0: shard.files[path] = text, rev
+            if path not in shard.files or shard.files[path][1] < rev or shard.files[path][1] == 0:
+                shard.files[path] = text, rev
         named = set(shard.manifest)
         shard.files = {path: one for path, one in shard.files.items() if one[0] is not None
             and (path in named or one[1] > shard.sync_rev)}

@@ -1,4 +1,5 @@
-"""Section A.2 and A.3: the application's messages to the byte. Hex is written out here, so that nobody's encoder is its own judge."""
+"""Sections A.2 and A.3: the application's messages to the byte. Hex is written out here, so that nobody's encoder is its
+own judge."""
 from .story import *
 from .wire import *
 

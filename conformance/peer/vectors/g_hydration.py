@@ -1,4 +1,4 @@
-"""Section A.2 to A.5 as conversations: who is let in, hydration, updates, queries. The subject is a whole worker or router."""
+"""Sections A.2 to A.5 as conversations: who is let in, hydration, updates, queries. The subject is a whole program."""
 import blake3
 import messages
 
@@ -25,7 +25,7 @@ class Talk:
     def send(self, method, body, expected, reply_max=300000):
         self.id += 2
         made = request(self.id, body, method=method, reply_max=reply_max)
-        made.diag = f"Request {self.id}: {method if isinstance(method, str) else next((n for n, m in METHOD.items() if m == method), hex(method))}"
+        made.diag = f"Request {self.id}: {next((name for name, number in METHOD.items() if number == method), hex(method))}"
         self.steps.append(rx(made, tx=[expected | {"id": str(self.id)}]))
         return self
 

@@ -12,7 +12,7 @@ def both(name, about, class_, covered, story, **more):
 
 
 def big(s, count, n=1, **more):
-    """The peer's n-th request with a body of `count` bytes in one frame; the subject has to acknowledge what `more` says."""
+    """The peer's n-th request with a body of `count` bytes in one frame; `more` says what must be acknowledged."""
     return rx(request(s.p(n), prng(count)), ev=[e_request(s.p(n), prng(count))], **more)
 
 

@@ -1,4 +1,5 @@
-"""Sections A.5 and A.6: scores, order, and what a router may show. Rungs and bits are written by hand; the layout is put together here."""
+"""Sections A.5 and A.6: scores, order, and what a router may show. Rungs and bits are written by hand; the layout is put
+together here."""
 from .story import *
 
 g = Group("score", "What a symbol scores for a query: words, rungs, qualifiers, kinds, paths, closeness, case.")

@@ -8,8 +8,8 @@ from .wire import B, MIB, as_b, cancel, goaway, hello, limits, ping, pong, prefa
 GROUPS = []
 DEFAULT_LIMITS = dict(max_frame=262144, max_body=16 * MIB, work_budget=64 * MIB, max_concurrent=256)
 # Codes above 9 that do not mean that the peer broke a rule: timers, and decisions of an application.
-NOT_THE_PEERS_FAULT = {CODES[name] for name in ("HANDSHAKE_TIMEOUT", "UNAUTHORIZED", "CLAIM_REFUSED", "TOO_MANY_CONNECTIONS",
-                                                "SLOW_READER", "KEEPALIVE_TIMEOUT")}
+NOT_THE_PEERS_FAULT = {CODES[name] for name in ("HANDSHAKE_TIMEOUT", "UNAUTHORIZED", "CLAIM_REFUSED",
+    "TOO_MANY_CONNECTIONS", "SLOW_READER", "KEEPALIVE_TIMEOUT")}
 TIMERS = {"router": dict(handshake=5000, keepalive=10000, grace=10000, stall=10000),
           "worker": dict(handshake=10000, keepalive=10000, grace=10000, stall=10000)}
 
@@ -222,7 +222,8 @@ def judged(steps):
 
 
 def flat(value):
-    return [bytes.fromhex(one) if isinstance(one, str) else one for one in (value if isinstance(value, list) else [value])]
+    return [bytes.fromhex(one) if isinstance(one, str) else one for one
+        in (value if isinstance(value, list) else [value])]
 
 
 def app_pattern(nova, app):
@@ -267,7 +268,7 @@ class Group:
 
     def file(self):
         return {"schema": "nova-conformance-v1", "protocol": "3.0", "group": self.name, "about": self.about,
-                "generated": self.generated, "numberOfCases": len(self.cases), "presets": self.presets, "cases": self.cases}
+            "generated": self.generated, "numberOfCases": len(self.cases), "presets": self.presets, "cases": self.cases}
 
     def text(self):
         """One line for each case and preset: compact, and still good to compare."""
@@ -284,7 +285,8 @@ class Group:
 def calls(s, label="a", n=1, body=b"ask", reply_max=16384, deadline_ms=0, tx=True, **more):
     """The application makes a call, which is the subject's n-th request."""
     sent = [Request(s.o(n), body, method=0x0300, reply_max=reply_max)] if tx is True else tx
-    return do("call", call=label, method=0x0300, body=body, reply_max=reply_max, deadline_ms=deadline_ms, tx=sent, **more)
+    return do("call", call=label, method=0x0300, body=body, reply_max=reply_max, deadline_ms=deadline_ms, tx=sent,
+        **more)
 
 
 def asked(s, n=1, body=b"ask", tx=None, **more):

@@ -4,9 +4,16 @@ from .wire import *
 
 CASES = dict(split=["whole"])
 FRAMES = {   # a legal frame of each kind, from a peer that may send it in the state that `prepared` makes
-    "request": lambda s: request(s.p(2), b"body", ext=trace()), "response": lambda s: response(s.o(1), b"body", ext=trace()),
-    "chunk": lambda s: chunk(s.p(1), prng(4096, 1, 4096)), "error": lambda s: error(s.o(1), 6, 1, 250, b"message", trace()), "cancel": lambda s: cancel(s.p(1)),
-    "ack": lambda s: ack(65536), "ping": lambda s: ping(300), "pong": lambda s: pong(300), "goaway": lambda s: goaway(5000), "close": lambda s: close(1, 300, b"message"),
+    "request": lambda s: request(s.p(2), b"body", ext=trace()),
+    "response": lambda s: response(s.o(1), b"body", ext=trace()),
+    "chunk": lambda s: chunk(s.p(1), prng(4096, 1, 4096)),
+    "error": lambda s: error(s.o(1), 6, 1, 250, b"message", trace()),
+    "cancel": lambda s: cancel(s.p(1)),
+    "ack": lambda s: ack(65536),
+    "ping": lambda s: ping(300),
+    "pong": lambda s: pong(300),
+    "goaway": lambda s: goaway(5000),
+    "close": lambda s: close(1, 300, b"message"),
 }
 
 
@@ -55,7 +62,7 @@ for ours in LISTS:
             "8-12+" if right else "8-12-", [rx(preface(), welcome(version=chosen), ev=[e_open(version=list(chosen))]
             if right else None, end=None if right else bad("BAD_WELCOME"))], requires=needs, **CASES)
 
-# ---- every frame cut at every byte, and the stream ended there; and its header cut at every byte with a length that agrees
+# ---- every frame cut at every byte, and the stream ended there; every header cut at every byte, with a length that agrees
 t = Group("truncation", "Each kind of frame ended by the stream at every byte; and each header shortened to every "
     "length.", generated=True)
 for kind, made in FRAMES.items():
@@ -85,13 +92,15 @@ for role, made in (("router", hello(ext=[(0xCACA, b"xy")])), ("worker", welcome(
             end=s.bad("MALFORMED"))], **CASES)
 
 # ---- every kind of frame in every state
+PLACES = {("router", "new"): {HELLO}, ("worker", "new"): {WELCOME, REJECT}}
+PLACES |= {(role, "open"): set(NAMES) - {HELLO, WELCOME, REJECT} for role in ("router", "worker")}
 t = Group("places", "Every number of a frame's kind in every state: what has a place, what is skipped, what ends the "
     "connection.", generated=True)
 for role in ("router", "worker"):
     for stage, states in (("new", "awaiting"), ("open", "open")):
         s = Preset(role, stage)
         for kind in range(256):
-            if stage == "open" and kind in NAMES and kind > 3 or role == "worker" and stage == "new" and kind in (2, 3) or role == "router" and stage == "new" and kind == 1: continue
+            if kind in PLACES[role, stage]: continue
             start = [preface()] if stage == "new" else []
             made = frame(kind, b"", b"???")
             if stage == "open" and kind >= 0x80: steps, covered, class_ = [rx(*start, made), alive()], "4-5-", "positive"
@@ -113,7 +122,8 @@ SITUATIONS = {
     "draining": lambda s: ([asked(s), do("drain", deadline_ms=60000, tx=[GoAway(60000)])], 1),
     "peer-drains": lambda s: ([rx(goaway(60000))], 0),
 }
-# what each situation makes of: a Response to call 1, an Error for it, a part of its answer, a part of request 1, a Cancel of request 1, a second Request 1
+# What each situation makes of: a Response to call 1, an Error for it, a part of its answer; a part of request 1, a Cancel
+# of it, a second Request 1. Anything else is ID_NOT_OPEN, or in WRONG.
 OUTCOMES = {"response": {"call-open": "ok"}, "error": {"call-open": "error", "call-answer-incomplete": "error"},
     "answer-chunk": {"call-answer-incomplete": "silent"}, "chunk": {"request-incomplete": "silent"},
     "cancel": {"request-running": "cancelled", "request-incomplete": "answered", "request-answered": "silent",
@@ -131,7 +141,7 @@ for role in ("router", "worker"):
         for name, data in made.items():
             steps, opened = prepare(s)
             outcome = OUTCOMES[name].get(situation)
-            if name == "request-again" and situation in ("idle", "call-open", "call-answered", "call-answer-incomplete"): continue
+            if name == "request-again" and situation not in WRONG[name]: continue
             if outcome is None:
                 code = WRONG.get(name, {}).get(situation, "ID_NOT_OPEN")
                 ends = [may(e_cancelled(s.p(1))), may(e_failed("a", False))]
@@ -154,7 +164,9 @@ def edge(name, about, covered, story, code, stage="open", roles=("router", "work
         s = Preset(role, stage, **options)
         for delta in (-1, 0, 1):
             steps = story(s, delta)
-            if delta == 1: steps = steps[:-1] + [{key: value for key, value in steps[-1].items() if key not in ("events", "tx")} | {"end": code(s) if callable(code) else s.bad(code)}]
+            if delta == 1:
+                last = {key: value for key, value in steps[-1].items() if key not in ("events", "tx")}
+                steps = steps[:-1] + [last | {"end": code(s) if callable(code) else s.bad(code)}]
             t.case(f"{name}.{'below' if delta < 0 else 'above' if delta else 'at'}.{role}",
                 f"{about}: {'one below' if delta < 0 else 'one above' if delta else 'exactly'}.", s, "exhaustion",
                 covered + ("-" if delta == 1 else "+"), steps, **CASES)

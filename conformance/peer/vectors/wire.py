@@ -150,7 +150,8 @@ def welcome(version=(3, 0), lim=None, features=1, compression=(), app=b"ok", ext
 
 
 def reject(code=26, after=0, message=b"no", ext=(), tail=b""):
-    return frame(REJECT, v(code) + v(after) + blob(message) + exts(ext) + tail, diag=f"Reject code {code} after {after} ms")
+    return frame(REJECT, v(code) + v(after) + blob(message) + exts(ext) + tail,
+        diag=f"Reject code {code} after {after} ms")
 
 
 def request(id, body=b"", body_len=None, codec=0, raw=0, reply_max=16384, deadline=0, ext=(), method=0x0300, length=None):
@@ -167,7 +168,7 @@ def response(id, body=b"", body_len=None, codec=0, raw=0, ext=(), length=None):
     body = as_b(body)
     body_len = len(body) if body_len is None else body_len
     return frame(RESPONSE, v(id) + v(body_len) + bytes([codec]) + v(raw) + exts(ext), body, length,
-                 diag=f"Response {id}: {len(body)} of {body_len} bytes" + (f", codec {codec}, raw {raw}" if codec else ""))
+        diag=f"Response {id}: {len(body)} of {body_len} bytes" + (f", codec {codec}, raw {raw}" if codec else ""))
 
 
 def chunk(id, body=b"", length=None):
