@@ -3,10 +3,12 @@
 
 `Connection` does no input or output: feed it bytes with receive(), take bytes with pending_output() / wrote(),
 call tick() when next_timer() is due, and look at the events it leaves. `drive()` runs one over a socket.
-Section and rule numbers in comments are those of PROTOCOL.md. Compression is not offered.
+Section and rule numbers in comments are those of PROTOCOL.md. Of zstd it reads what `zstd_plain` reads, and writes none.
 """
 import os, select, socket, struct, sys, threading, time
 from dataclasses import dataclass, field
+
+import zstd_plain
 
 PREFACE = b"NOVA3\r\n\0"
 HELLO, WELCOME, REJECT = 0x01, 0x02, 0x03
@@ -34,7 +36,7 @@ CODES = dict(
     ACK_NO_PROGRESS=61, SLOW_READER=62, KEEPALIVE_TIMEOUT=70, UNEXPECTED_PONG=71, CANCEL_NOT_AGREED=80)
 CODE_NAMES = {number: name for name, number in CODES.items()}
 
-E_INTERNAL, E_CANCELLED, E_DEADLINE, E_REFUSED, E_UNIMPLEMENTED, E_INVALID, E_REPLY_TOO_LARGE = 1, 2, 3, 4, 5, 6, 7
+E_INTERNAL, E_CANCELLED, E_DEADLINE, E_REFUSED, E_UNIMPLEMENTED, E_INVALID, E_REPLY_TOO_LARGE, E_DECOMPRESSION = range(1, 9)
 
 class Violation(Exception):
     """The peer broke a rule; `code` is the name of the close code."""
@@ -155,7 +157,8 @@ class Call:
     cancel_due: bool = False
     cancel_sent: bool = False
     reply: bytearray | None = None    # of a Response that has begun
-    reply_len: int = 0
+    reply_left: int = 0
+    reply_codec: tuple = (0, 0)       # codec and raw_len of the Response
     def cost(self):
         return cost(len(self.body), 0, self.reply_max)
 
@@ -171,6 +174,8 @@ class Served:
     ext: list
     body: bytearray = field(default_factory=bytearray)
     received: int = 0
+    codec: int = 0
+    raw_len: int = 0
     body_ended: bool = False
     running: bool = False             # a handler has it
     cancelled: bool = False
@@ -197,13 +202,15 @@ class Connection:
     ("answer", call, "ok", body) / ("answer", call, "error", (code, retry, after, message)) / ("answer", call, "failed", why)
     ("closed", code name or None, by whom: "local" "peer" "reject" "drop", message)
     """
-    def __init__(self, role, now, limits=None, app=b"", timers=None, cancellation=True, grease=False):
+    def __init__(self, role, now, limits=None, app=b"", timers=None, cancellation=True, grease=False, versions=((3, 0),),
+                 compression=(), next_id=None):
         assert role in ("router", "worker")
         self.role, self.limits, self.app = role, limits or Limits(), app
         self.limits.check()
         self.timers = timers or Timers(5.0 if role == "router" else 10.0)
         self.offer_features = 1 if cancellation else 0
-        self.grease = grease
+        self.grease, self.versions, self.offer_compression = grease, dict(versions), list(compression)
+        self.compression, self.peer_app = [], b""
         self.state = "AWAITING_HELLO" if role == "router" else "AWAITING_WELCOME"
         self.started, self.peer_limits, self.features, self.version = now, None, 0, None
         self.retry_after_ms = 0
@@ -242,30 +249,37 @@ class Connection:
         self.errors = []              # Served with an Error that waits
         self.turns = []               # Calls (opened) and Served with a part of a body that waits, in turn
         self.calls_turn = False
+        if next_id is not None: self.next_id = next_id
         if role == "worker":
-            versions = varint(1) + varint(3) + varint(0)
+            versions = varint(len(versions)) + b"".join(varint(major) + varint(minor) for major, minor in versions)
             self.out += PREFACE + frame(HELLO, versions + self.limits.encode() + varint(self.offer_features)
-                                        + varint(0) + blob(app) + encode_ext([(0xCACA, b"")] if grease else []))
+                                        + blob(bytes(self.offer_compression)) + blob(app)
+                                        + encode_ext([(0xCACA, b"")] if grease else []))
 
     # ------------------------------------------------------------ what the application calls
     def accept(self, now, app=b""):
         assert self.state == "DECIDING"
         self.state = "OPEN"
         self.opened(now)
-        self.out += PREFACE + frame(WELCOME, varint(3) + varint(0) + self.limits.encode() + varint(self.features)
-                                    + varint(0) + blob(app) + varint(0))
+        self.out += PREFACE + frame(WELCOME, varint(self.version[0]) + varint(self.version[1]) + self.limits.encode()
+                                    + varint(self.features) + blob(bytes(self.compression)) + blob(app) + varint(0))
         self.welcome_waits = True
         if self.grease: self.out += frame(0xCA, b"skip me")
         self.process(now)
     def reject(self, code, message="", retry_after_ms=0):
         self.end(code, message, "local", retry_after_ms=retry_after_ms)
-    def call(self, method, body, reply_max, now, timeout=None, ext=()):
-        """Queue a request; the answer is an event. Raises ValueError if it can never be sent (R-12-4, R-12-5)."""
+    def call(self, method, body, reply_max, now, timeout=None, ext=(), nested=False):
+        """Queue a request; the answer is an event. Raises ValueError if it can never be sent (R-12-4, R-12-5), or if a
+        handler makes it (`nested`) and it would have to wait (R-12-8)."""
         made = Call(method, body, reply_max, None if timeout is None else now + timeout, list(ext))
         if reply_max > self.limits.max_body: raise ValueError("reply_max is above our own max_body")
         if self.peer_limits and not self.possible(made):
             raise ValueError("more than the peer accepts")
         if not self.takes_calls(): raise ValueError("the connection takes no more requests")
+        if nested and (len(self.calls) + len(self.waiting) >= self.peer_limits.max_concurrent
+                       or self.calls_cost + sum(one.cost() for one in self.waiting) + made.cost()
+                       > min(self.peer_limits.work_budget, self.limits.work_budget)):
+            raise ValueError("no slot or budget is free, and a handler must not wait")
         self.waiting.append(made)
         return made
     def takes_calls(self):
@@ -274,7 +288,9 @@ class Connection:
         if made.answered or made.given_up: return
         made.given_up = True
         if made in self.waiting: self.waiting.remove(made)
-        elif made.id in self.calls: self.want_cancel(made)
+        elif made.id in self.calls:
+            if made.reply: made.reply.clear()
+            self.want_cancel(made)
     def respond(self, id, body, now):
         one = self.handler_ended(id, now)
         if one is None: return
@@ -321,7 +337,7 @@ class Connection:
             self.end(violation.code, violation.message, "local")
         if self.state == "CLOSED": self.inbuf.clear()
         elif self.eof and self.state != "DECIDING":         # R-2-8; Welcome is still sent (R-8-3)
-            if not self.got_preface and self.inbuf:
+            if not self.got_preface and not PREFACE.startswith(self.inbuf):
                 self.dropped("BAD_PREFACE", "the peer seems to speak " + seems_to_speak(bytes(self.inbuf)))
             else:
                 self.dropped(None, "the peer went away", keep=self.out if self.welcome_waits else b"")
@@ -389,15 +405,21 @@ class Connection:
         refuse_if(not versions or len(set(majors)) != len(majors) or len(set(compression)) != len(compression) \
                 or 0 in compression, "BAD_OFFER")
         limits.check()
-        refuse_if(3 not in majors, "UNSUPPORTED_VERSION")
-        self.peer_limits, self.features, self.version = limits, features & self.offer_features, (3, 0)
+        common = [major for major in majors if major in self.versions]
+        refuse_if(not common, "UNSUPPORTED_VERSION")
+        self.peer_limits, self.features = limits, features & self.offer_features
+        self.version = max(common), min(dict(versions)[max(common)], self.versions[max(common)])
+        self.compression = [one for one in compression if one in self.offer_compression]
         self.state = "DECIDING"
         self.events.append(("hello", app, ext))
     def on_welcome(self, now, rest, version, limits, features, compression, app, ext):
         check_ext(ext)
-        refuse_if(version != (3, 0) or features & ~self.offer_features or compression, "BAD_WELCOME")
+        refuse_if(version[1] > self.versions.get(version[0], -1) or features & ~self.offer_features
+                  or not set(compression) <= set(self.offer_compression) or len(set(compression)) != len(compression),
+                  "BAD_WELCOME")
         limits.check()
-        self.peer_limits, self.features, self.version = limits, features, version
+        self.peer_limits, self.features, self.version, self.compression = limits, features, version, compression
+        self.peer_app = app
         self.state = "OPEN"
         self.opened(now)
     def opened(self, now):
@@ -423,7 +445,8 @@ class Connection:
         price = cost(body_len, raw_len, reply_max)
         refuse_if(self.served_cost + price > self.limits.work_budget, "WORK_BUDGET")
         self.peer_highest = id
-        one = Served(id, method, body_len, reply_max, price, now + deadline_ms / 1000 if deadline_ms else None, ext)
+        one = Served(id, method, body_len, reply_max, price, now + deadline_ms / 1000 if deadline_ms else None, ext,
+                     codec=codec, raw_len=raw_len)
         self.served[id] = one
         self.served_cost += price
         if self.drain_at is not None: self.set_error(one, E_REFUSED, "draining", retry=2)
@@ -431,8 +454,8 @@ class Connection:
     def check_body(self, ext, body_len, codec, raw_len, rest):
         check_ext(ext)
         refuse_if(max(body_len, raw_len) > self.limits.max_body, "BODY_TOO_LARGE")
-        refuse_if(codec != 0, "COMPRESSION_NOT_AGREED")
-        refuse_if(raw_len != 0, "BAD_RAW_LENGTH")
+        refuse_if(codec != 0 and codec not in self.compression, "COMPRESSION_NOT_AGREED")
+        refuse_if((raw_len == 0) != (codec == 0), "BAD_RAW_LENGTH")
         self.check_part(body_len, rest)
 
     @staticmethod
@@ -452,13 +475,27 @@ class Connection:
             if wanted: whose.body += part
             if whose.received == whose.body_len and not whose.body_ended:
                 whose.body_ended = True
-                if wanted:
-                    whose.running, body, whose.body = True, bytes(whose.body), bytearray()
-                    self.events.append(("request", whose.id, whose.method, body, whose.ext))
+                if wanted: self.body_complete(whose)
                 else: self.maybe_closed(whose)
         else:
-            whose.reply += part
-            if len(whose.reply) == whose.reply_len: self.finish(whose, "ok", bytes(whose.reply))
+            whose.reply_left -= len(part)
+            if whose.given_up: whose.reply.clear()                  # R-11-20: checked and counted, not kept
+            else: whose.reply += part
+            if whose.reply_left == 0: self.reply_complete(whose)
+    def body_complete(self, one):
+        body, one.body = bytes(one.body), bytearray()
+        try:
+            body = unpacked(body, one.codec, one.raw_len)
+        except zstd_plain.Bad as why:
+            return self.set_error(one, E_DECOMPRESSION, str(why))
+        one.running = True
+        self.events.append(("request", one.id, one.method, body, one.ext))
+    def reply_complete(self, made):
+        if made.given_up: return self.finish(made, "ok", b"")
+        try:
+            self.finish(made, "ok", unpacked(bytes(made.reply), *made.reply_codec))
+        except zstd_plain.Bad as why:
+            self.finish(made, "failed", str(why))                # R-19-11
     def on_chunk(self, now, rest, id):
         refuse_if(id == 0, "ID_ZERO")
         if id % 2 != self.parity:
@@ -469,7 +506,7 @@ class Connection:
         else:
             made = self.calls.get(id)
             refuse_if(made is None or made.answered or made.reply is None, "ID_NOT_OPEN")
-            self.check_part(made.reply_len - len(made.reply), rest)
+            self.check_part(made.reply_left, rest)
             self.body_begins(made, rest, now)
     def on_cancel(self, now, rest, id):
         refuse_if(not self.features & 1, "CANCEL_NOT_AGREED")
@@ -502,7 +539,7 @@ class Connection:
         self.check_body(ext, body_len, codec, raw_len, rest)
         refuse_if(made.reply is not None, "ID_NOT_OPEN", "a second Response")
         refuse_if(max(body_len, raw_len) > made.reply_max, "REPLY_TOO_LONG")
-        made.reply, made.reply_len = bytearray(), body_len
+        made.reply, made.reply_left, made.reply_codec = bytearray(), body_len, (codec, raw_len)
         self.body_begins(made, rest, now)
     def on_error(self, now, rest, id, code, retry, retry_after_ms, message, ext):
         made = self.open_call(id)
@@ -559,7 +596,7 @@ class Connection:
         self.state, self.finished = "CLOSED", True
         self.fail_waiting("the connection ended")
         for made in list(self.calls.values()):
-            if not made.answered:
+            if not made.answered and not made.given_up:
                 safe = last_id is not None and made.id > last_id        # section 16.3
                 self.events.append(("answer", made, "failed", "not started" if safe else "may have run"))
         for one in self.served.values():
@@ -573,10 +610,10 @@ class Connection:
     def end(self, code, message, by, retry_after_ms=0):
         """End the connection for a reason of our own: Close, or the router's Reject before Welcome (8.4, 16.2)."""
         if self.role == "router" and self.state in ("AWAITING_HELLO", "DECIDING"):
-            self.out += PREFACE + frame(REJECT, varint(CODES[code]) + varint(retry_after_ms)
+            self.out += PREFACE + frame(REJECT, varint(CODES.get(code, code)) + varint(retry_after_ms)
                                         + blob(cut_text(message)) + varint(0))
         else:
-            self.out += frame(CLOSE, varint(CODES[code]) + varint(self.peer_highest) + blob(cut_text(message)))
+            self.out += frame(CLOSE, varint(CODES.get(code, code)) + varint(self.peer_highest) + blob(cut_text(message)))
         self.linger = True
         self.over(code, by, message)
 
@@ -736,6 +773,9 @@ class Connection:
             whose.answered = True
             self.maybe_closed(whose)
         return encoded
+
+def unpacked(body, codec, raw_len):
+    return zstd_plain.decompress(body, raw_len) if codec else body
 
 def pair(header):
     return header.u16(), header.u16()
