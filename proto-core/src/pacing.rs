@@ -159,6 +159,55 @@ mod tests {
         assert_eq!(pacing.window, CEILING / 2);
     }
 
+    /// What the window becomes when full windows came back after round trips of so many microseconds.
+    fn window_after(round_trips: &[u64], fill: bool) -> u64 {
+        let mut pacing = Pacing::new();
+        let mut now = Instant::now();
+        for micros in round_trips {
+            if fill {
+                while let room @ 1.. = pacing.room() {
+                    pacing.on_sent(usize::try_from(room).unwrap_or(0), now);
+                }
+            } else {
+                pacing.on_sent(ACK_EVERY as usize, now);
+            }
+            now += Duration::from_micros(*micros);
+            pacing.on_ack(pacing.sent, now).expect("acknowledges what was sent");
+        }
+        pacing.window
+    }
+
+    #[test]
+    fn the_window_follows_the_round_trips_to_the_microsecond() {
+        assert_eq!(START, 512 * 1024);
+        for (round_trips, window) in [
+            (&[1000][..], START),
+            (&[1001], START * 2),
+            (&[1001, 2002], START * 4),
+            (&[1001, 2003], START * 2),
+            (&[1001, 4004], START * 2),
+            (&[1001, 4005], START),
+            (&[100, 200], START),
+            (&[100, 4000], START),
+            (&[100, 4001], START / 2),
+            (&[100, 5000, 5000, 5000], FLOOR),
+        ] {
+            assert_eq!(window_after(round_trips, true), window, "{round_trips:?}");
+        }
+        assert_eq!(window_after(&[50_000, 50_000], false), START, "it was never the limit");
+        assert_eq!(FLOOR, 128 * 1024);
+    }
+
+    #[test]
+    fn there_is_room_for_a_small_body_or_none() {
+        for left in [0, 1, u64::from(SMALL_BODY) - 1, u64::from(SMALL_BODY), u64::from(SMALL_BODY) + 1] {
+            let mut pacing = Pacing::new();
+            pacing.on_sent((START - left) as usize, Instant::now());
+            let enough = left >= u64::from(SMALL_BODY);
+            assert_eq!((pacing.has_room(), pacing.room()), (enough, if enough { left } else { 0 }), "{left}");
+        }
+    }
+
     #[test]
     fn acknowledgements_must_be_of_enough_that_is_new_and_was_sent() {
         let now = Instant::now();

@@ -216,3 +216,29 @@ fn one_to_eight_versions_are_configured() {
         assert_eq!(Connection::new(config, Instant::now()).is_ok(), good, "{count} versions");
     }
 }
+
+#[test]
+fn a_cancelled_answer_takes_no_other_with_it() {
+    let mut victim = Victim::router();
+    for id in [1, 3] {
+        let events = victim.takes(&wire::request(id, b""));
+        let [Event::Request(request)] = &events[..] else { panic!("{events:?}") };
+        victim.conn.respond(request.id, "done").expect("owed");
+    }
+    victim.takes(&wire::cancel(1));
+    let mut sent: Vec<_> = victim.sent().iter().map(|frame| (frame.kind, frame.int(0))).collect();
+    sent.sort_unstable();
+    assert_eq!(sent, [(wire::RESPONSE, 3), (wire::ERROR, 1)]);
+}
+
+#[test]
+fn nothing_is_compressed_without_agreement() {
+    let mut victim = Victim::router();
+    let squeezed = || Body { bytes: vec![0; 20].into(), compression: Compression::Zstd, raw_len: 100 };
+    let call = Call { body: squeezed(), ..Call::new(1, "") };
+    assert_eq!(victim.conn.call(call, victim.now), Err(SendError::CompressionNotAgreed));
+    let events = victim.takes(&wire::request(1, b""));
+    let [Event::Request(request)] = &events[..] else { panic!("{events:?}") };
+    assert_eq!(victim.conn.respond(request.id, squeezed()), Err(SendError::CompressionNotAgreed));
+    victim.conn.respond(request.id, "still owed").expect("owed");
+}

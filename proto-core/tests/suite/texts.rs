@@ -1,6 +1,6 @@
 //! What people read in logs and error messages: it says what happened, and no secret.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use nova_proto_core::{Body, CloseCode, Config, Connection, Event, ForeignProtocol, Role};
@@ -45,4 +45,22 @@ fn events_and_bodies_show_lengths_and_no_content() {
     let secret = Bytes::from_static(b"hunter2");
     assert_eq!(format!("{:?}", Event::Hello { app: secret.clone() }), "Hello(7 bytes)");
     assert_eq!(format!("{:?}", Body::from(secret)), "Body(7 bytes, None)");
+}
+
+#[test]
+fn an_answer_that_is_not_wanted_says_why() {
+    let ask = wire::Ask { id: 1, deadline_ms: 1000, ..wire::Ask::default() };
+    for (cancelled, says) in [(true, "cancelled by the requester"), (false, "the deadline passed")] {
+        let mut victim = Victim::router();
+        let events = victim.takes(&ask.frame(b"").bytes());
+        let [Event::Request(request)] = &events[..] else { panic!("{events:?}") };
+        if cancelled {
+            victim.takes(&wire::cancel(1));
+        } else {
+            victim.pass(Duration::from_secs(1));
+        }
+        victim.conn.respond(request.id, "too late").expect("owed");
+        let out = String::from_utf8_lossy(&victim.output()).into_owned();
+        assert!(out.contains(says), "{out:?}");
+    }
 }

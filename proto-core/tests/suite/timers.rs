@@ -3,7 +3,8 @@
 use std::time::{Duration, Instant};
 
 use nova_proto_core::{
-    ACK_EVERY, Call, CallError, CloseCode, CloseReason, Config, Connection, ErrorCode, Event, Role,
+    ACK_EVERY, Call, CallError, CloseCode, CloseReason, Config, Connection, ErrorCode, ErrorReply, Event,
+    Role,
 };
 
 use crate::common::app::Profile;
@@ -180,6 +181,22 @@ fn a_cancel_that_nobody_takes_for_10_seconds_is_a_stall() {
     victim.output();
     assert!(victim.conn.cancel(key));
     times_out(&mut victim, secs(10), CloseCode::SLOW_READER);
+}
+
+#[test]
+fn an_answer_that_nobody_takes_for_10_seconds_is_a_stall() {
+    for result in [Ok("done"), Err(ErrorCode::INVALID)] {
+        let mut victim = Victim::router();
+        let id = match &victim.takes(&wire::request(1, b""))[..] {
+            [Event::Request(request)] => request.id,
+            other => panic!("{other:?}"),
+        };
+        match result {
+            Ok(body) => victim.conn.respond(id, body).expect("owed"),
+            Err(code) => victim.conn.respond_error(id, ErrorReply::new(code, "no")).expect("owed"),
+        }
+        times_out(&mut victim, secs(10), CloseCode::SLOW_READER);
+    }
 }
 
 #[test]
