@@ -4,6 +4,7 @@ use std::io::Read;
 
 use bytes::Bytes;
 use zstd::stream::read::Decoder;
+use zstd::zstd_safe::get_frame_content_size;
 
 use crate::assembly::append;
 use crate::config::Compression;
@@ -11,7 +12,7 @@ use crate::error::{ErrorCode, ErrorReply};
 use crate::event::Body;
 
 /// Bodies below this many bytes are not worth compressing.
-const MIN: usize = 1024;
+const MIN: usize = 4 * 1024;
 
 /// The largest window a frame may ask for, as a power of two: 8 MiB. It is what a decoder must hold besides its output.
 const MAX_WINDOW_LOG: u32 = 23;
@@ -58,6 +59,12 @@ fn inflate(frame: &[u8], raw_len: usize) -> Result<Vec<u8>, String> {
     // The two lowest bits of the frame header's first byte say how long the dictionary's id is.
     if frame.get(MAGIC.len()).is_none_or(|descriptor| descriptor & 3 != 0) {
         return Err("the frame names a dictionary, or ends".to_owned());
+    }
+    // The decoder would notice at the end; a frame that says at its beginning what it breaks need not be decompressed.
+    if let Ok(Some(size)) = get_frame_content_size(frame)
+        && size != raw_len as u64
+    {
+        return Err(format!("the frame's content size is {size}, not the {raw_len} bytes declared"));
     }
     let broken = |error: std::io::Error| format!("the frame does not decompress: {error}");
     let mut decoder = Decoder::with_buffer(frame).map_err(broken)?.single_frame();
@@ -123,34 +130,129 @@ mod tests {
         assert_eq!(compress(noise.clone(), true), Body::from(noise), "it would have grown");
     }
 
+    /// A frame by hand (RFC 8878): the descriptor, what belongs to it, and blocks that each repeat a zero 128 KiB times.
+    fn zeros(descriptor: u8, fields: &[u8], blocks: u32) -> Vec<u8> {
+        let mut bytes = [&MAGIC[..], &[descriptor], fields].concat();
+        for block in 1..=blocks {
+            let header = (BLOCK << 3) | 1 << 1 | u32::from(block == blocks);
+            bytes.extend_from_slice(&header.to_le_bytes()[..3]);
+            bytes.push(0);
+        }
+        bytes
+    }
+
+    const BLOCK: u32 = 128 * 1024;
+
+    /// The byte that asks for a window of so many bits.
+    fn window(log: u8) -> u8 {
+        (log - 10) << 3
+    }
+
     #[test]
     fn a_bomb_ends_at_its_declared_length() {
+        // Without a content size: 64 MiB in 2 KiB.
+        let bomb = zeros(0, &[window(17)], 512);
+        assert!(bomb.len() < 2100);
+        assert_eq!(decompress(&zstd_body(bomb.clone(), 64 << 20)).map(|raw| raw.len()), Ok(64 << 20));
+        for raw_len in [0, 1, 1 << 20, (64 << 20) - 1] {
+            assert!(refused(bomb.clone(), raw_len).contains("more than the"), "{raw_len}");
+        }
+        assert!(refused(bomb, (64 << 20) + 1).contains("67108864 of the 67108865"));
+        // With one, it is refused before anything is decompressed.
         let bomb = frame(&vec![0; 64 << 20]);
         assert!(bomb.len() < 10_000);
-        assert!(refused(bomb.clone(), 1 << 20).contains("more than the 1048576 bytes"));
-        assert!(refused(bomb, 0).contains("more than the 0 bytes"));
+        assert!(refused(bomb, 1 << 20).contains("content size"));
     }
 
     #[test]
     fn a_large_window_is_refused_before_it_is_made() {
-        // A frame of no content whose header asks for 2^27 bytes of window: descriptor 0, window byte (27 - 10) << 3.
-        let mut bytes = MAGIC.to_vec();
-        bytes.extend([0x00, 17 << 3, 0x01, 0x00, 0x00]);
-        assert!(refused(bytes, 0).contains("does not decompress"));
+        let of = |log| zeros(0, &[window(log)], 1);
+        assert!(decompress(&zstd_body(of(23), BLOCK as usize)).is_ok(), "8 MiB");
+        assert!(decompress(&zstd_body(zeros(0, &[window(23) | 1], 1), BLOCK as usize)).is_err(), "9 MiB");
+        for log in 24..=41 {
+            assert!(refused(of(log), BLOCK as usize).contains("does not decompress"), "2^{log}");
+        }
+        // A single segment, whose window is its content: 9 MiB, and 2^40 bytes that are only claimed.
+        let nine = 9_u32 << 20;
+        assert!(refused(zeros(0xa0, &nine.to_le_bytes(), 72), nine as usize).contains("does not decompress"));
+        assert!(
+            refused(zeros(0xe0, &(1_u64 << 40).to_le_bytes(), 1), BLOCK as usize).contains("content size")
+        );
+    }
+
+    #[test]
+    fn a_content_size_is_optional_and_binds() {
+        let without = zeros(0, &[window(17)], 1);
+        assert!(matches!(get_frame_content_size(&without), Ok(None)));
+        assert!(decompress(&zstd_body(without, BLOCK as usize)).is_ok());
+        // A size that is not that of the blocks, whether or not it is the declared one.
+        let claims = |size: u32| zeros(0xa0, &size.to_le_bytes(), 1);
+        assert!(decompress(&zstd_body(claims(BLOCK), BLOCK as usize)).is_ok());
+        for size in [BLOCK - 1, BLOCK + 1] {
+            assert!(refused(claims(size), BLOCK as usize).contains("content size"));
+            refused(claims(size), size as usize);
+        }
+    }
+
+    #[test]
+    fn a_checksum_is_verified() {
+        let mut encoder = zstd::stream::write::Encoder::new(Vec::new(), 1).expect("an encoder");
+        encoder.include_checksum(true).expect("a checksum");
+        std::io::Write::write_all(&mut encoder, &[7; 5000]).expect("compressed");
+        let good = encoder.finish().expect("compressed");
+        assert!(decompress(&zstd_body(good.clone(), 5000)).is_ok());
+        for index in good.len() - 4..good.len() {
+            let mut spoiled = good.clone();
+            spoiled[index] ^= 1;
+            assert!(refused(spoiled, 5000).contains("does not decompress"));
+        }
+        refused(good[..good.len() - 4].to_vec(), 5000);
+    }
+
+    #[test]
+    fn every_level_is_read_and_nothing_but_today_s_format() {
+        let raw: Bytes = (0..50_000_u32).flat_map(u32::to_le_bytes).collect();
+        for level in -5..=22 {
+            // A window is never larger than the content asks for, whatever the level.
+            let body = zstd_body(zstd::bulk::compress(&raw, level).expect("compressed"), raw.len());
+            assert_eq!(decompress(&body), Ok(raw.clone()), "level {level}");
+        }
+        let one = frame(b"one one one one");
+        for legacy in 0x22..=0x27 {
+            let mut old = one.clone();
+            old[0] = legacy;
+            assert!(refused(old, 15).contains("no zstd frame"));
+        }
+        let mut reserved = one.clone();
+        reserved[4] |= 1 << 3;
+        assert!(refused(reserved, 15).contains("does not decompress"));
+        let mut block = zeros(0, &[window(17)], 1);
+        block[6] |= 3 << 1;
+        assert!(refused(block, BLOCK as usize).contains("does not decompress"), "a reserved type of block");
+        assert_eq!(decompress(&zstd_body(frame(b""), 0)), Ok(Bytes::new()));
     }
 
     #[test]
     fn exactly_one_frame_without_a_dictionary() {
         let one = frame(b"one one one one");
         let twice = [one.clone(), one.clone()].concat();
-        assert!(refused(twice, 30).contains("bytes"));
+        assert!(refused(twice.clone(), 30).contains("content size"));
+        assert!(refused(twice, 15).contains("behind the frame"));
+        let blocks = zeros(0, &[window(17)], 1);
+        let twice = [blocks.clone(), blocks].concat();
+        assert!(refused(twice, 2 * BLOCK as usize).contains("131072 of the 262144"));
         assert!(refused([&one[..], b"x"].concat(), 15).contains("behind the frame"));
         let skippable = [&[0x50, 0x2a, 0x4d, 0x18, 4, 0, 0, 0, 1, 2, 3, 4][..], &one].concat();
         assert!(refused(skippable, 15).contains("no zstd frame"));
         assert!(refused([&one[..], &[0x50, 0x2a, 0x4d, 0x18, 0, 0, 0, 0]].concat(), 15).contains("behind"));
-        let mut dictionary = one;
-        dictionary[4] |= 1;
-        assert!(refused(dictionary, 15).contains("dictionary"));
+        for bits in 1..=3 {
+            let mut dictionary = one.clone();
+            dictionary[4] |= bits;
+            assert!(refused(dictionary, 15).contains("dictionary"));
+        }
+        // Many skippable frames are refused at their first byte.
+        let flood = [0x50, 0x2a, 0x4d, 0x18, 0, 0, 0, 0].repeat(1 << 20);
+        assert!(refused(flood, 15).contains("no zstd frame"));
         assert!(refused(Vec::new(), 0).contains("no zstd frame"));
         assert!(refused(MAGIC.to_vec(), 0).contains("ends"));
     }
@@ -161,8 +263,9 @@ mod tests {
         for end in 0..whole.len() {
             refused(whole[..end].to_vec(), 5000);
         }
-        assert!(refused(whole.clone(), 5001).contains("5000 of the 5001"));
-        assert!(refused(whole.clone(), 4999).contains("more than"));
+        for raw_len in [0, 4999, 5001, u32::MAX as usize] {
+            assert!(refused(whole.clone(), raw_len).contains("content size is 5000"));
+        }
         for index in 5..whole.len() {
             let mut spoiled = whole.clone();
             spoiled[index] ^= 0x55;

@@ -203,7 +203,7 @@ async fn serve(args: &WorkerArgs) -> Result<(), Failed> {
     let (service, stop) = WorkerService::new(shards, threads, store)
         .map_err(|error| (1, format!("cannot start {threads} threads: {error}")))?;
     let hello = WorkerHello { claim, token, cached, build: BUILD.to_owned() };
-    let config = Config { hello: encode(&hello), ..Config::new(Role::Worker) };
+    let config = Config { hello: encode(&hello), zstd: true, ..Config::new(Role::Worker) };
 
     let (handle, driver) = connect(args, &options, config, service.clone())
         .await

@@ -10,6 +10,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use futures_channel::oneshot;
 use nova_driver::{Application, Incoming};
+use nova_proto_core::compress::decompress;
 use nova_proto_core::messages::{
     self, Content, GetWorkerStats, IndexShard, ListSymbols, LoadFiles, LoadReply, Method, RemoveFiles,
     SearchReply, SearchSymbols, ShardRange, ShardStats, Shutdown, Stopping, SyncPage, SyncReply, SyncShard,
@@ -108,7 +109,7 @@ impl Application for WorkerService {
     fn request(&mut self, request: Incoming) -> Self::Handler {
         let inner = Arc::clone(&self.inner);
         Box::pin(async move {
-            let body = request.body.bytes.clone();
+            let body = request.body.clone();
             let signal = request.cancel_signal();
             let method = request.method;
             let pool = match method {
@@ -120,7 +121,7 @@ impl Application for WorkerService {
                     if signal.is_cancelled() {
                         return Err(ErrorReply::new(ErrorCode::CANCELLED, "cancelled before it began"));
                     }
-                    inner.answer(method, &body)
+                    inner.answer(method, &decompress(&body)?)
                 })
                 .await;
             match answer {

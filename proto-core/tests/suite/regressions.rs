@@ -242,3 +242,17 @@ fn nothing_is_compressed_without_agreement() {
     assert_eq!(victim.conn.respond(request.id, squeezed()), Err(SendError::CompressionNotAgreed));
     victim.conn.respond(request.id, "still owed").expect("owed");
 }
+
+#[test]
+fn nothing_comes_behind_the_end_of_the_stream_and_an_empty_read_is_no_sign_of_life() {
+    let mut victim = Victim::router();
+    victim.pass(Duration::from_secs(9));
+    victim.takes(b"");
+    victim.pass(Duration::from_secs(1));
+    assert_eq!(victim.sent().first().map(|frame| frame.kind), Some(wire::PING), "10 seconds of silence");
+    let before = victim.conn.stats().bytes_received;
+    victim.conn.receive_eof();
+    victim.conn.receive(&wire::ping(1), victim.now);
+    assert_eq!(victim.conn.stats().bytes_received, before);
+    assert_eq!(victim.events(), [Event::Closed(CloseReason::Eof)]);
+}

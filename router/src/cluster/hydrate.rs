@@ -8,6 +8,7 @@ use std::ops::Range;
 use std::time::Duration;
 
 use futures_util::stream::{self, StreamExt, TryStreamExt};
+use nova_proto_core::compress::compress;
 use nova_proto_core::messages::{
     DecodeError, Digest, IndexShard, LoadFiles, ManifestEntry, ManifestPage, Method, SyncPage, SyncReply,
     SyncShard, call, reply,
@@ -90,7 +91,8 @@ pub(super) async fn hydrate(
     let SyncReply::SendPages { hashes } = reply::<SyncShard>(&body)? else {
         return Err(HydrateError::Nonsense("it calls current what was not named".to_owned()));
     };
-    let job = Job { shared, worker, handle, shard, number, sync, rev };
+    let (agreed, _) = handle.connected().await.map_err(|_| HydrateError::ConnectionLost)?;
+    let job = Job { shared, worker, handle, shard, number, sync, rev, zstd: agreed.zstd };
     let Traffic { read, sent } = if hashes { job.send_differences().await? } else { job.send_all().await? };
     let body = answer(handle, &IndexShard { shard: number, sync }).await?;
     let counters = reply::<IndexShard>(&body)?;
@@ -136,6 +138,8 @@ struct Job<'a> {
     number: u32,
     sync: u64,
     rev: u64,
+    /// Whether the worker takes compressed batches.
+    zstd: bool,
 }
 
 impl Job<'_> {
@@ -275,6 +279,14 @@ impl Job<'_> {
         let body =
             sources::batch(self.number, self.sync, self.rev, which.iter().map(|&index| &sources[index]));
         let sent = which.iter().map(|&index| Volume::of(&sources[index])).sum();
+        let body = if self.zstd {
+            // Long enough that other connections should not wait for it.
+            tokio::task::spawn_blocking(move || compress(body, true))
+                .await
+                .map_err(|error| HydrateError::Nonsense(error.to_string()))?
+        } else {
+            body.into()
+        };
         let call = Call { reply_max: LoadFiles::REPLY_MAX, ..Call::new(LoadFiles::NUMBER, body) };
         let body = wait(self.handle, call).await?;
         reply::<LoadFiles<'_>>(&body)?;

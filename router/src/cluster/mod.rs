@@ -46,6 +46,9 @@ pub struct RouterConfig {
     pub token: Option<Token>,
     /// Whether workers may send a token over `tcp:`, where others can read it. Default: no.
     pub plaintext_tokens: bool,
+    /// Whether source text is compressed on its way, towards workers that can take that. Default: unless `listen` is on this
+    /// machine, where it would take far longer than sending does. Memory: one batch more (1 MiB) for each that is sent.
+    pub compress: bool,
 }
 
 impl RouterConfig {
@@ -53,6 +56,7 @@ impl RouterConfig {
     #[must_use]
     pub fn new(listen: Address) -> Self {
         Self {
+            compress: !listen.is_local(),
             listen,
             max_file_bytes: DEFAULT_MAX_FILE_BYTES,
             listen_options: ListenOptions::default(),

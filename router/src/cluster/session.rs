@@ -18,7 +18,8 @@ const SHARDS_AT_ONCE: usize = 4;
 pub(super) async fn run(shared: Arc<Shared>, stream: Stream) {
     let worker = shared.next_worker.fetch_add(1, Ordering::Relaxed);
     let gate = Gate { shared: Arc::clone(&shared), worker, peer: stream.peer().clone() };
-    let (handle, driver) = match stream.drive(Config::new(Role::Router), gate) {
+    let config = Config { zstd: shared.config.compress, ..Config::new(Role::Router) };
+    let (handle, driver) = match stream.drive(config, gate) {
         Ok(connected) => connected,
         Err(error) => {
             tracing::error!(%error, "the configuration of connections is wrong");
