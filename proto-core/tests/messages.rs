@@ -56,7 +56,7 @@ fn the_handshake() {
     golden(
         &WorkerHello {
             claim: vec![ShardRange { first: 0, count: 200 }],
-            token: Some("s3cret".to_owned()),
+            token: Some("s3cret".into()),
             cached: vec![CachedIndex { shard: 1, revision: 2, generation: 3, symbols: 128, digest: KEY }],
             build: "w 1".to_owned(),
         },

@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use std::process::{ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 
+use nova_proto_core::messages::Token;
 use nova_transport_tokio::Address;
 use rustix::process::Pid;
 use tempfile::TempDir;
@@ -280,6 +281,14 @@ impl Supervisor {
             // A ctrl-C at the terminal is ours to handle: workers end in order, with their connection.
             .process_group(0)
             .kill_on_drop(true);
+        // By the environment: arguments are visible to every user of the machine.
+        match self.gone.router.token() {
+            Some(token) => command.env(Token::VARIABLE, token.reveal()),
+            None => command.env_remove(Token::VARIABLE),
+        };
+        if self.gone.router.token().is_some() && self.gone.router.address().is_plaintext() {
+            command.arg("--allow-insecure");
+        }
         command.spawn()
     }
 

@@ -1,71 +1,23 @@
-//! Remote RPC v3 over futures-io runtimes, async-std among them.
+//! Remote RPC v3 over async-std, with the interface of `nova-transport-tokio`: Unix sockets, TCP, and TLS over TCP.
 //!
-//! [`connect`] opens a socket with async-std, [`drive`] puts a connection on it. Neither knows anything that
-//! `nova-driver` does not give to every runtime: with smol or another runtime of the `futures-io` family, call
-//! [`nova_driver::connect`] with your own halves, clock and sleep.
+//! [`connect`] opens a connection as a worker, [`Listener`] accepts them as a router. Both give a [`Stream`], which
+//! [`Stream::drive`] turns into a [`Handle`] and a future to spawn. [`drive`] takes any stream of the `futures-io` family, and
+//! with another runtime of that family, smol for example, [`nova_driver::connect`] takes its halves and its sleep.
 //!
 //! async-std is discontinued upstream (RUSTSEC-2025-0052); see this crate's README for what that means.
 #![forbid(unsafe_code)]
 
-use std::future::Future;
-use std::io;
-use std::time::Instant;
+mod listener;
+mod stream;
+mod tls;
 
-use async_std::net::TcpStream;
-use async_std::os::unix::net::UnixStream;
-use futures_io::{AsyncRead, AsyncWrite};
-use futures_util::io::AsyncReadExt;
-use nova_driver::{Address, Application, Handle, Io};
-use nova_proto_core::{CloseReason, Config, ConfigError};
-
-/// A stream that can be read and written, whatever it is.
-pub trait Duplex: AsyncRead + AsyncWrite + Send + Unpin {}
-
-impl<T: AsyncRead + AsyncWrite + Send + Unpin> Duplex for T {}
-
-/// Opens a socket. A host name's addresses are tried in turn.
-///
-/// # Errors
-/// The last address's error, with the address in it.
-pub async fn connect(address: &Address) -> io::Result<Box<dyn Duplex>> {
-    open(address)
-        .await
-        .map_err(|error| io::Error::new(error.kind(), format!("cannot connect to {address}: {error}")))
-}
-
-async fn open(address: &Address) -> io::Result<Box<dyn Duplex>> {
-    Ok(match address {
-        Address::Unix(path) => Box::new(UnixStream::connect(path).await?),
-        Address::Tcp { host, port } => {
-            let stream = TcpStream::connect((host.as_str(), *port)).await?;
-            stream.set_nodelay(true)?;
-            Box::new(stream)
-        }
-    })
-}
-
-/// Puts a connection on a socket, or on any other futures-io stream. The returned future drives it to its end: spawn it.
-///
-/// # Errors
-/// If the configuration breaks a floor.
-pub fn drive<T, A>(
-    stream: T,
-    config: Config,
-    application: A,
-) -> Result<(Handle, impl Future<Output = CloseReason> + use<T, A>), ConfigError>
-where
-    T: AsyncRead + AsyncWrite,
-    A: Application + Unpin,
-{
-    let (reader, writer) = stream.split();
-    nova_driver::connect(
-        Io {
-            reader: Box::pin(reader),
-            writer: Box::pin(writer),
-            now: Instant::now,
-            sleep_until: |at: Instant| async_std::task::sleep(at.saturating_duration_since(Instant::now())),
-        },
-        config,
-        application,
-    )
-}
+pub use listener::Listener;
+pub use nova_driver::net::tls::{
+    ClientTls, ClientTlsFiles, IdentityFiles, ServerTls, ServerTlsFiles, TlsFileError,
+};
+pub use nova_driver::net::{ConnectOptions, ListenOptions};
+pub use nova_driver::{
+    Address, AddressError, Admission, Application, CancelSignal, Fingerprint, Handle, Incoming, Link, Peer,
+    PendingCall,
+};
+pub use stream::{Stream, connect, connect_with, drive};

@@ -62,7 +62,31 @@ where
     F: Future<Output = ()>,
     A: Application,
 {
-    let connection = Connection::new(config, (io.now)())?;
+    let started = (io.now)();
+    connect_since(io, started, config, application)
+}
+
+/// Like [`connect`], on a stream that took its time: the handshake's timer counts from `started`, when connecting began or
+/// the stream was accepted.
+///
+/// # Errors
+/// If the configuration breaks a floor.
+#[expect(clippy::type_complexity, reason = "the driver names what it was made from")]
+pub fn connect_since<R, W, N, S, F, A>(
+    io: Io<R, W, N, S>,
+    started: Instant,
+    config: Config,
+    application: A,
+) -> Result<(Handle, Driver<R, W, S, F, A>), ConfigError>
+where
+    R: AsyncRead + Unpin,
+    W: AsyncWrite + Unpin,
+    N: Fn() -> Instant + Send + Sync + 'static,
+    S: Fn(Instant) -> F,
+    F: Future<Output = ()>,
+    A: Application,
+{
+    let connection = Connection::new(config, started)?;
     let shared = Shared::new(connection, Box::new(io.now));
     let driver = Driver {
         shared: Arc::clone(&shared),
@@ -236,6 +260,10 @@ where
     /// The peer takes no more. Its last words may be unread yet, so reading goes on until it ends, too, or time is up.
     fn writing_broke(&mut self, error: Option<io::Error>) {
         tracing::debug!(?error, "nothing can be written any more");
+        if let Some(error) = error {
+            // What reading says is the cause; that writing fails can be its effect.
+            self.shared.lock().stream_error.get_or_insert_with(|| Arc::new(error));
+        }
         self.write_broken = Some(self.shared.now() + LINGER);
         self.output = Output::default();
     }
@@ -257,7 +285,9 @@ where
             }
             Poll::Ready(Err(error)) => {
                 tracing::debug!(%error, "nothing can be read any more");
-                self.shared.lock().connection.receive_eof();
+                let mut state = self.shared.lock();
+                state.stream_error = Some(Arc::new(error));
+                state.connection.receive_eof();
                 true
             }
         }

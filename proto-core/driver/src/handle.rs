@@ -1,6 +1,7 @@
 //! Making calls.
 
 use std::future::{Future, poll_fn};
+use std::io;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
@@ -93,6 +94,13 @@ impl Handle {
     #[must_use]
     pub fn close_reason(&self) -> Option<CloseReason> {
         self.shared().lock().close_reason()
+    }
+
+    /// The error with which the stream failed, if it did: why [`CloseReason::Eof`] came, for example the TLS alert of a
+    /// router that refuses this worker's certificate.
+    #[must_use]
+    pub fn stream_error(&self) -> Option<Arc<io::Error>> {
+        self.shared().lock().stream_error.clone()
     }
 
     /// Starts no new requests and closes when nothing is open, or after `within`.

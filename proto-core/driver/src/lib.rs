@@ -16,9 +16,13 @@ mod address;
 mod driver;
 mod handle;
 mod incoming;
+#[cfg(feature = "net")]
+pub mod net;
+mod peer;
 mod shared;
 
 pub use address::{Address, AddressError};
-pub use driver::{Driver, Io, connect};
+pub use driver::{Driver, Io, connect, connect_since};
 pub use handle::{Handle, PendingCall};
 pub use incoming::{Admission, Application, CancelSignal, Incoming};
+pub use peer::{Fingerprint, Link, Peer};

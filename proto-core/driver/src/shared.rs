@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, HashMap};
 use std::fmt;
+use std::io;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::Waker;
 use std::time::{Duration, Instant};
@@ -28,6 +29,8 @@ pub(crate) struct State {
     pub(crate) serving: BTreeMap<RequestId, CancelSignal>,
     /// Set with the handshake's end.
     pub(crate) connected: Option<(Agreed, Bytes)>,
+    /// What the stream itself said when it failed.
+    pub(crate) stream_error: Option<Arc<io::Error>>,
     /// Woken when the handshake or the connection ends.
     pub(crate) watchers: Vec<Waker>,
     /// The driver, while it sleeps.
@@ -49,6 +52,7 @@ impl Shared {
             calls: HashMap::new(),
             serving: BTreeMap::new(),
             connected: None,
+            stream_error: None,
             watchers: Vec::new(),
             driver: None,
             touched: false,

@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::Token;
 use super::hydration::Digest;
 use crate::bounded;
 
@@ -19,8 +20,8 @@ pub struct WorkerHello {
     #[serde(deserialize_with = "bounded::list::<_, _, MAX_RANGES>")]
     pub claim: Vec<ShardRange>,
     /// A shared secret, if the router asks for one. Only over local sockets and verified TLS.
-    #[serde(deserialize_with = "bounded::optional_text::<_, 1024>")]
-    pub token: Option<String>,
+    #[serde(deserialize_with = "Token::deserialize_optional")]
+    pub token: Option<Token>,
     /// What is in its cache, as a hint; `SyncShard` decides.
     #[serde(deserialize_with = "bounded::list::<_, _, MAX_CACHED>")]
     pub cached: Vec<CachedIndex>,

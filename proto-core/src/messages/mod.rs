@@ -10,6 +10,7 @@ mod hydration;
 mod order;
 mod search;
 mod symbol;
+mod token;
 
 pub use admin::{GetWorkerStats, ShardStats, Shutdown, Stopping, WorkerStats};
 pub use codec::{DecodeError, Method, call, decode, encode, reply};
@@ -21,6 +22,7 @@ pub use hydration::{
 pub use order::{Found, HitKey, Merged, SymbolHit, merge};
 pub use search::{ListSymbols, ListedFile, ListedSymbol, SearchReply, SearchSymbols, SymbolPage};
 pub use symbol::{SymbolKind, UnknownKind};
+pub use token::Token;
 
 /// Most shards in a workspace.
 pub const MAX_SHARDS: u32 = 1 << 20;

@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use clap::{Args, Parser, Subcommand};
 use nova_proto_core::messages::{MAX_HITS, SymbolKind};
 use nova_transport_tokio::Address;
-use nova_worker::program::WorkerArgs;
+use nova_worker::program::{TokenArgs, WorkerArgs};
 
 use super::output::Failure;
 
@@ -132,10 +132,21 @@ pub(super) struct SymbolsArgs {
 
 #[derive(Debug, Args)]
 pub(super) struct ServeArgs {
-    /// Where workers connect: unix:PATH, or tcp:HOST:PORT on the loopback interface. Without it, workers are started
-    /// here; with it, shards wait for the workers that connect
+    /// Where workers connect: unix:PATH, tcp+tls:HOST:PORT, or tcp:HOST:PORT on the loopback interface. Without it,
+    /// workers are started here; with it, shards wait for the workers that connect
     #[arg(long, value_name = "ADDR")]
     pub(super) listen: Option<Address>,
+
+    #[command(flatten)]
+    pub(super) tls: ServerTlsArgs,
+
+    #[command(flatten)]
+    pub(super) token: TokenArgs,
+
+    /// Allow what others on the network can read or use: tcp: that is not loopback, a token over tcp:, or tcp+tls: to
+    /// which every worker may connect
+    #[arg(long)]
+    pub(super) allow_insecure: bool,
 
     /// Print one line of JSON once the address is bound
     #[arg(long)]
@@ -143,6 +154,22 @@ pub(super) struct ServeArgs {
 
     #[command(flatten)]
     pub(super) workspace: WorkspaceArgs,
+}
+
+/// Flags for `tcp+tls:`.
+#[derive(Debug, Args)]
+pub(super) struct ServerTlsArgs {
+    /// For tcp+tls: the router's certificate, and behind it those between it and its CA (PEM)
+    #[arg(long, value_name = "FILE", requires = "tls_key")]
+    pub(super) tls_cert: Option<PathBuf>,
+
+    /// For tcp+tls: the private key of --tls-cert (PEM, not encrypted)
+    #[arg(long, value_name = "FILE", requires = "tls_cert")]
+    pub(super) tls_key: Option<PathBuf>,
+
+    /// For tcp+tls: the CA that has issued the workers' certificates (PEM); without a valid one no worker is let in
+    #[arg(long, value_name = "FILE", requires = "tls_cert")]
+    pub(super) tls_client_ca: Option<PathBuf>,
 }
 
 /// Tells about a wrong command line, or shows help. With `--json` or `--json-lines` among the arguments the error is

@@ -5,13 +5,14 @@ use std::io::{self, Write};
 use std::process::ExitCode;
 use std::time::Duration;
 
-use nova_transport_tokio::Address;
+use nova_proto_core::messages::Token;
+use nova_transport_tokio::{Address, IdentityFiles, ServerTls, ServerTlsFiles};
 use serde::Serialize;
 
 use super::Signals;
 use super::args::ServeArgs;
 use super::output::{Failure, SCHEMA, print_json, tell};
-use super::workspace::Workspace;
+use super::workspace::{Access, Workspace};
 use crate::cluster::{Router, ShardState};
 
 /// Least time between two lines about the same thing.
@@ -24,18 +25,81 @@ struct ServeLine {
     listen: String,
 }
 
+impl Access {
+    /// What the flags say, if that makes sense and gives the workspace to nobody by mistake.
+    fn new(args: &ServeArgs) -> Result<Self, Failure> {
+        let access = Self {
+            listen: args.listen.clone(),
+            tls: server_tls(args)?,
+            token: token(args)?,
+            ..Self::default()
+        };
+        let Some(address) = &access.listen else { return Ok(access) };
+        if matches!(address, Address::Tls { .. }) && args.workspace.workers.is_some() {
+            let message = "--workers starts workers on this machine, which have no certificates for tcp+tls:";
+            return Err(Failure::usage(message, "leave it out, or listen on unix:PATH"));
+        }
+        if args.allow_insecure {
+            return Ok(Self { plaintext_tokens: true, ..access });
+        }
+        let open =
+            access.tls.as_ref().is_some_and(|tls| !tls.asks_for_certificates()) && access.token.is_none();
+        let (message, hint) = if address.is_plaintext() && !address.is_local() {
+            (
+                format!("{address} would send source code in clear text over the network"),
+                "listen on tcp+tls:HOST:PORT, unix:PATH or tcp:127.0.0.1:PORT; or say --allow-insecure",
+            )
+        } else if address.is_plaintext() && access.token.is_some() {
+            (
+                format!("workers would send the token to {address} in clear text"),
+                "listen on tcp+tls:HOST:PORT or unix:PATH; or say --allow-insecure",
+            )
+        } else if open {
+            (
+                format!(
+                    "everyone who can reach {address} could connect as a worker and get your source code"
+                ),
+                "give --tls-client-ca FILE, or a token; or say --allow-insecure",
+            )
+        } else {
+            return Ok(access);
+        };
+        Err(Failure::usage(&message, hint))
+    }
+}
+
+fn server_tls(args: &ServeArgs) -> Result<Option<ServerTls>, Failure> {
+    let identity = args.tls.tls_cert.clone().zip(args.tls.tls_key.clone());
+    match (&args.listen, identity) {
+        (Some(Address::Tls { .. }), Some((certificate, key))) => {
+            let identity = IdentityFiles { certificate, key };
+            ServerTls::from_files(&ServerTlsFiles { identity, client_ca: args.tls.tls_client_ca.clone() })
+                .map(Some)
+                .map_err(|error| {
+                    Failure::usage(&error.to_string(), "see nova serve --help, or docs/OPERATIONS.md")
+                })
+        }
+        (Some(address @ Address::Tls { .. }), None) => Err(Failure::usage(
+            &format!("{address} needs a certificate and its key"),
+            "give --tls-cert FILE and --tls-key FILE",
+        )),
+        (_, Some(_)) => Err(Failure::usage(
+            "--tls-cert is of use with --listen tcp+tls:HOST:PORT only",
+            "change --listen, or leave the --tls flags out",
+        )),
+        (_, None) => Ok(None),
+    }
+}
+
+fn token(args: &ServeArgs) -> Result<Option<Token>, Failure> {
+    args.token.read().map_err(|error| Failure::usage(&error, "see nova serve --help"))
+}
+
 /// Runs until a signal, and then ends in order: workers are told, the socket file goes.
 pub(super) async fn run(args: &ServeArgs, signals: &mut Signals) -> Result<ExitCode, Failure> {
-    if let Some(address @ Address::Tcp { host, .. }) = &args.listen
-        && !is_loopback(host)
-    {
-        return Err(Failure::usage(
-            &format!("{address} would send source code in clear text over the network"),
-            "listen on unix:PATH or tcp:127.0.0.1:PORT",
-        ));
-    }
+    let access = Access::new(args)?;
     let workspace = tokio::select! {
-        started = Workspace::start(&args.workspace, args.listen.as_ref()) => started?,
+        started = Workspace::start(&args.workspace, access) => started?,
         () = signals.next() => return Err(Failure::interrupted()),
     };
     let announced = announce(args, &workspace.router);
@@ -63,7 +127,14 @@ fn announce(args: &ServeArgs, router: &Router) -> io::Result<()> {
     if args.listen.is_some() {
         let all = if shards == 1 { "0".to_owned() } else { format!("0-{}", shards - 1) };
         writeln!(out, "a worker for all of them:")?;
-        writeln!(out, "  nova-worker --connect {} --shard-id {all} --cache-dir DIR", line.listen)?;
+        let more = match &args.listen {
+            Some(Address::Tls { .. }) if args.tls.tls_client_ca.is_some() => {
+                " --tls-ca-cert FILE --tls-client-cert FILE --tls-client-key FILE"
+            }
+            Some(Address::Tls { .. }) => " --tls-ca-cert FILE",
+            _ => "",
+        };
+        writeln!(out, "  nova-worker --connect {} --shard-id {all} --cache-dir DIR{more}", line.listen)?;
     }
     out.flush()
 }
@@ -97,8 +168,4 @@ async fn tell_ready(router: &Router) {
             return;
         }
     }
-}
-
-fn is_loopback(host: &str) -> bool {
-    host == "localhost" || host.parse::<std::net::IpAddr>().is_ok_and(|address| address.is_loopback())
 }

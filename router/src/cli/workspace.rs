@@ -4,7 +4,8 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use nova_transport_tokio::Address;
+use nova_proto_core::messages::Token;
+use nova_transport_tokio::{Address, ListenOptions, ServerTls};
 
 use super::args::WorkspaceArgs;
 use super::output::{Failure, tell};
@@ -21,15 +22,25 @@ pub(super) struct Workspace {
     private: Option<PrivateDir>,
 }
 
+/// Where workers connect, and what they need for it. By default, a socket in a private directory.
+#[derive(Default)]
+pub(super) struct Access {
+    pub(super) listen: Option<Address>,
+    pub(super) tls: Option<ServerTls>,
+    pub(super) token: Option<Token>,
+    pub(super) plaintext_tokens: bool,
+}
+
 impl Workspace {
     /// Walks the roots, binds, and starts workers unless they come from elsewhere.
-    pub(super) async fn start(args: &WorkspaceArgs, listen: Option<&Address>) -> Result<Self, Failure> {
+    pub(super) async fn start(args: &WorkspaceArgs, access: Access) -> Result<Self, Failure> {
+        let Access { listen, tls, token, plaintext_tokens } = access;
         let layout = discover(args).await?;
         if layout.shards.is_empty() {
             return Err(nothing_found(&layout));
         }
         let local = listen.is_none() || args.workers.is_some();
-        let (private, address) = match listen {
+        let (private, address) = match &listen {
             Some(address) => (None, address.clone()),
             None => {
                 let private = PrivateDir::new().map_err(|error| Failure::internal(&error.to_string()))?;
@@ -37,7 +48,13 @@ impl Workspace {
                 (Some(private), address)
             }
         };
-        let config = RouterConfig { max_file_bytes: args.max_file_bytes, ..RouterConfig::new(address) };
+        let config = RouterConfig {
+            max_file_bytes: args.max_file_bytes,
+            listen_options: ListenOptions::with_tls(tls),
+            token,
+            plaintext_tokens,
+            ..RouterConfig::new(address)
+        };
         let router = Router::start(layout, config).await.map_err(|error| {
             let hint = match listen {
                 Some(_) => "choose another address with --listen",
@@ -51,7 +68,7 @@ impl Workspace {
 
     /// Starts, and waits until every shard is ready or has failed.
     pub(super) async fn settled(args: &WorkspaceArgs) -> Result<Self, Failure> {
-        let workspace = Self::start(args, None).await?;
+        let workspace = Self::start(args, Access::default()).await?;
         progress::until_settled(&workspace.router).await;
         let status = workspace.router.status();
         let failed = status.iter().find_map(|status| match &status.state {

@@ -12,7 +12,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use nova_transport_tokio::{Address, Listener};
+use nova_proto_core::messages::Token;
+use nova_transport_tokio::{Address, ListenOptions, Listener};
 use tokio::sync::{Semaphore, watch};
 use tokio::task::{JoinHandle, JoinSet};
 
@@ -37,13 +38,25 @@ pub struct RouterConfig {
     pub listen: Address,
     /// Longest source file, in bytes; longer ones are skipped and named. Default 8 MiB: half of what a body may be.
     pub max_file_bytes: u64,
+    /// How to listen: what `tcp+tls:` needs. Default: nothing.
+    pub listen_options: ListenOptions,
+    /// The secret that workers must send. Default: none.
+    pub token: Option<Token>,
+    /// Whether workers may send a token over `tcp:`, where others can read it. Default: no.
+    pub plaintext_tokens: bool,
 }
 
 impl RouterConfig {
     /// The defaults, listening at `listen`.
     #[must_use]
     pub fn new(listen: Address) -> Self {
-        Self { listen, max_file_bytes: DEFAULT_MAX_FILE_BYTES }
+        Self {
+            listen,
+            max_file_bytes: DEFAULT_MAX_FILE_BYTES,
+            listen_options: ListenOptions::default(),
+            token: None,
+            plaintext_tokens: false,
+        }
     }
 }
 
@@ -98,7 +111,7 @@ impl Router {
     /// # Errors
     /// If the address cannot be bound.
     pub async fn start(layout: Layout, config: RouterConfig) -> io::Result<Self> {
-        let mut listener = Listener::bind(&config.listen).await?;
+        let mut listener = Listener::bind_with(&config.listen, &config.listen_options).await?;
         let shared = Arc::new(Shared {
             table: Table::new(&layout),
             address: listener.address().clone(),
@@ -134,6 +147,11 @@ impl Router {
     #[must_use]
     pub fn address(&self) -> &Address {
         &self.shared.address
+    }
+
+    /// What workers of this process's own must send.
+    pub(crate) fn token(&self) -> Option<&Token> {
+        self.shared.config.token.as_ref()
     }
 
     /// The shards and their files.

@@ -5,7 +5,7 @@ use std::sync::atomic::Ordering;
 
 use futures_util::stream::{self, StreamExt};
 use nova_proto_core::{CloseCode, Config, Role};
-use nova_transport_tokio::{Duplex, Handle, drive};
+use nova_transport_tokio::{Handle, Stream};
 
 use super::admission::Gate;
 use super::hydrate::{self, HydrateError};
@@ -15,10 +15,10 @@ use super::{ShardState, Shared};
 const SHARDS_AT_ONCE: usize = 4;
 
 /// Serves the connection until it ends.
-pub(super) async fn run(shared: Arc<Shared>, stream: Box<dyn Duplex>) {
+pub(super) async fn run(shared: Arc<Shared>, stream: Stream) {
     let worker = shared.next_worker.fetch_add(1, Ordering::Relaxed);
-    let gate = Gate { shared: Arc::clone(&shared), worker };
-    let (handle, driver) = match drive(stream, Config::new(Role::Router), gate) {
+    let gate = Gate { shared: Arc::clone(&shared), worker, peer: stream.peer().clone() };
+    let (handle, driver) = match stream.drive(Config::new(Role::Router), gate) {
         Ok(connected) => connected,
         Err(error) => {
             tracing::error!(%error, "the configuration of connections is wrong");
