@@ -16,3 +16,7 @@ bench-search *ARGS:
 # How fast declarations are read, on the JDK's sources.
 bench-extract ROOT='target/corpus/openjdk-17':
     cargo run --release -p nova-worker --example symbols -- {{ROOT}} --bench
+
+# Calls and large bodies beside hand-written frames on the same sockets.
+bench-rpc *ARGS:
+    cargo bench -p nova-transport-tokio --bench rpc -- {{ARGS}}

@@ -72,6 +72,14 @@ impl Link {
         Ok((key, answer))
     }
 
+    /// Gives a call up: no answer comes out.
+    pub(crate) fn cancel(&self, key: CallKey) {
+        let mut state = self.lock();
+        state.calls.remove(&key);
+        state.connection.cancel(key);
+        self.hand_out(&mut state);
+    }
+
     /// Moves bytes and time until the connection has ended and the socket can be dropped.
     pub(crate) fn run(
         &self,
@@ -203,10 +211,12 @@ fn echo(link: &Link, events: Receiver<Event>) {
     }
 }
 
-/// As a worker: one call, then the end.
+/// As a worker: two calls, of which one is not wanted after all, then the end.
 fn ask(link: &Link, events: &Receiver<Event>) -> Result<(), Box<dyn Error>> {
     let connected = events.recv()?;
     assert!(matches!(connected, Event::Connected { .. }), "{connected:?}");
+    let (unwanted, _) = link.call(Call::new(7, "never mind"))?;
+    link.cancel(unwanted);
     let (_, answer) = link.call(Call::new(7, "ping"))?;
     assert_eq!(answer.recv()??, Body::from("ping"));
     link.with(|connection| connection.close(CloseCode::NORMAL, "done"));
