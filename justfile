@@ -29,3 +29,7 @@ fuzz-minimise *TARGETS:
 bench-memory *ARGS:
     cargo build --release -p nova-router -p nova-worker
     cargo run --release -p nova-conformance --example memory -- {{ARGS}}
+
+# Calls and large bodies beside hand-written frames on the same sockets.
+bench-rpc *ARGS:
+    cargo bench -p nova-transport-tokio --bench rpc -- {{ARGS}}
