@@ -269,8 +269,11 @@ fn ended(reason: &CloseReason, handle: &Handle, tls: Option<&ClientTls>) -> Resu
         CloseReason::Eof => Err(match (handle.stream_error(), tls) {
             // With TLS 1.3 a router judges this side's certificate after the handshake.
             (Some(error), Some(tls)) if is_refusal(&error) => (5, tls.explain(&error).to_string()),
-            (Some(error), _) => (1, format!("the connection ended: {error}")),
-            (None, _) => (1, format!("the connection ended: {reason}")),
+            // A router that went away with bytes unread resets; which of the two it is says nothing.
+            (Some(error), _) if error.kind() != io::ErrorKind::ConnectionReset => {
+                (1, format!("the connection ended: {error}"))
+            }
+            _ => (1, format!("the connection ended: {reason}")),
         }),
         _ => Err((1, format!("the connection ended: {reason}"))),
     }

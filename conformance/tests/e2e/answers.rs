@@ -32,6 +32,8 @@ fn the_sample_answers_as_people_expect() {
                 "class harbour.yard.Crane",
                 "class harbour.yard.CraneTest",
                 "constructor harbour.yard.CraneTest.CraneTest",
+                // In another case: last.
+                "field harbour.yard.CraneTest.crane",
             ],
         ),
         // Lower case means either.

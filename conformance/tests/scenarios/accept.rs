@@ -1,5 +1,6 @@
 //! An accept loop goes on, whatever its clients do, and when the process has no descriptors left.
 
+use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::{self, BufRead, BufReader, Write};
 use std::net::TcpStream;
@@ -85,9 +86,11 @@ fn child(serve: Serve, listen: Address) {
     std::thread::spawn(move || serve(listen, sender));
     say(&format!("listening {}", bound.recv_timeout(IN_TIME).expect("bound in time")));
 
-    let (mut held, idle) = (Vec::new(), open_descriptors());
+    let (mut held, mut idle) = (Vec::new(), BTreeMap::new());
     for line in io::stdin().lines() {
         match line.expect("text").as_str() {
+            // Asked for before the first client: one that is there already would count as idle.
+            "note" => idle = open_descriptors(),
             "fill" => loop {
                 failures.0.store(0, Ordering::SeqCst);
                 match File::open("/dev/null") {
@@ -191,6 +194,7 @@ fn survives(name: &str, serve: Serve, listen: impl FnOnce(&std::path::Path) -> A
     let mut server = Server::start(name);
     let line = server.line();
     let address: Address = line.strip_prefix("listening ").expect("an address").parse().expect("an address");
+    server.tell("note");
     for says in [&b""[..], b"GET / HTTP/1.1\r\n\r\n", b"NOVA3\r\n\0\xff\xff\xff\xff"].iter().cycle().take(30)
     {
         rude_client(&address, says);
