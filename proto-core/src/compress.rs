@@ -223,7 +223,7 @@ mod tests {
             old[0] = legacy;
             assert!(refused(old, 15).contains("no zstd frame"));
         }
-        let mut reserved = one.clone();
+        let mut reserved = one;
         reserved[4] |= 1 << 3;
         assert!(refused(reserved, 15).contains("does not decompress"));
         let mut block = zeros(0, &[window(17)], 1);

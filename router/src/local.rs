@@ -28,7 +28,7 @@ const RESTART_AFTER: Duration = Duration::from_millis(50);
 const HEALTHY_AFTER: Duration = Duration::from_secs(10);
 
 /// How long a worker may take to end after its connection was closed, before it is killed: it keeps its indexes then.
-const END_WITHIN: Duration = Duration::from_secs(3);
+const END_WITHIN: Duration = Duration::from_secs(6);
 
 /// How long a worker may take from its start to a connection that serves all its shards.
 const CONNECT_WITHIN: Duration = Duration::from_secs(10);
@@ -157,7 +157,7 @@ impl LocalWorkers {
         Self { supervisors, stop }
     }
 
-    /// Ends the router's connections, then waits until all processes have ended; those that do not within three seconds
+    /// Ends the router's connections, then waits until all processes have ended; those that do not within six seconds
     /// are killed.
     pub async fn stop(mut self, router: Router) {
         // First, so that no worker's end looks like a failure.
@@ -300,7 +300,11 @@ impl Supervisor {
         let _pipe = child.stdin.take();
         let mut stopped = self.stopped.clone();
         let end = tokio::select! {
-            status = child.wait() => return End::Failed(describe(status)),
+            status = child.wait() => {
+                // Both may have come since this was last looked at: then it ended because it was asked to.
+                let asked = *self.stopped.borrow();
+                return if asked { End::Meant } else { End::Failed(describe(status)) };
+            }
             end = self.useless() => end,
             () = stop_asked(&mut stopped) => {
                 if tokio::time::timeout(END_WITHIN, child.wait()).await.is_ok() {

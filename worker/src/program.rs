@@ -28,7 +28,7 @@ pub const BUILD: &str = concat!("nova-worker ", env!("CARGO_PKG_VERSION"));
 const PARENT_ENDS_WITHIN: Duration = Duration::from_millis(500);
 
 /// How long the last indexes may take to be kept.
-const FLUSH_WITHIN: Duration = Duration::from_millis(2500);
+const FLUSH_WITHIN: Duration = Duration::from_secs(5);
 
 /// How long open requests may take when the router asks the process to end.
 const DRAIN_WITHIN: Duration = Duration::from_secs(5);

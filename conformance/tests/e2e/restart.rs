@@ -147,10 +147,11 @@ fn without_a_cache_nothing_is_kept_and_nothing_is_read_twice() {
 
 #[test]
 fn damaged_and_foreign_files_are_as_good_as_none() {
+    type Damage = fn(&[u8]) -> Vec<u8>;
     let scene = tree();
     let cold = index(&scene, &[]);
     let expected = symbols(&scene, &["--no-cache"]);
-    let damage: [fn(&[u8]) -> Vec<u8>; 4] = [
+    let damage: [Damage; 4] = [
         |file| file[..file.len() / 2].to_vec(),
         |file| [file, b"!"].concat(),
         |_| Vec::new(),

@@ -162,7 +162,6 @@ impl CancelSignal {
     }
 
     /// Returns who is to be woken, which the caller does once it holds no lock.
-    #[must_use]
     pub(crate) fn raise(&self) -> impl Iterator<Item = Waker> + use<> {
         self.inner.raised.store(true, Ordering::Release);
         self.inner.lock().take()

@@ -327,7 +327,8 @@ fn read(path: &Path, key: &ShardKey) -> Result<(Image, u64), Unusable> {
     Ok((image, len))
 }
 
-/// Puts a file in the place of whatever has its name.
+/// Puts a file in the place of whatever has its name. Not synced, for that takes seconds on a busy disk and every command
+/// would wait for it: a crash of the machine may leave the old file, which is whole, or a torn one, which its hash tells.
 fn replace(directory: &Path, name: &str, bytes: &[u8]) -> io::Result<()> {
     let mut file = tempfile::Builder::new().prefix(UNFINISHED).tempfile_in(directory)?;
     crash::point();
@@ -336,14 +337,7 @@ fn replace(directory: &Path, name: &str, bytes: &[u8]) -> io::Result<()> {
     crash::point();
     file.write_all(second)?;
     crash::point();
-    file.as_file().sync_all()?;
-    crash::point();
     file.persist(directory.join(name))?;
-    crash::point();
-    // Without it a crash of the machine may bring the old file back, which is whole as well.
-    if let Err(error) = File::open(directory).and_then(|directory| directory.sync_all()) {
-        tracing::debug!(%error, "the cache directory cannot be synced");
-    }
     crash::point();
     Ok(())
 }
