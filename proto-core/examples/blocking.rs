@@ -103,7 +103,7 @@ impl Link {
             drop(self.changed.wait_while(self.lock(), refuses));
             match reader.read(&mut buffer) {
                 Ok(count @ 1..) => {
-                    self.with(|connection| connection.receive(&buffer[..count], Instant::now()))
+                    self.with(|connection| connection.receive(&buffer[..count], Instant::now()));
                 }
                 Err(error) if error.kind() == ErrorKind::Interrupted => {}
                 Ok(0) | Err(_) => break,

@@ -86,7 +86,7 @@ pub(crate) fn main() -> Result<(), Box<dyn Error>> {
             }
             // The worker echoes, but never answers method 2 before it is told that nobody waits any more.
             Event::Request(request) if request.method == 1 => {
-                pipe.worker.respond(request.id, request.body)?
+                pipe.worker.respond(request.id, request.body)?;
             }
             Event::Cancelled { id } => pipe.worker.respond(id, "")?,
             Event::Answer { result: Ok(body), .. } => assert_eq!(body, Body::from("ping")),

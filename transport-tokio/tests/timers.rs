@@ -38,7 +38,7 @@ impl Application for Deaf {
     fn request(&mut self, request: Incoming) -> Self::Handler {
         Box::pin(async move {
             let _request = request;
-            std::future::pending().await
+            std::future::pending::<()>().await;
         })
     }
 }

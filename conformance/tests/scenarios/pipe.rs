@@ -37,7 +37,7 @@ pub(crate) fn pipe(capacity: usize) -> (PipeEnd, PipeEnd) {
 
 impl OneWay {
     /// Looks at the state; wakes the other side if something moved, else waits for it.
-    fn poll<T>(&self, cx: &mut Context<'_>, act: impl FnOnce(&mut State) -> Option<T>) -> Poll<T> {
+    fn poll<T>(&self, cx: &Context<'_>, act: impl FnOnce(&mut State) -> Option<T>) -> Poll<T> {
         let mut state = self.state.lock().expect("no panic");
         let Some(moved) = act(&mut state) else {
             state.waiting.push(cx.waker().clone());
@@ -49,7 +49,7 @@ impl OneWay {
         Poll::Ready(moved)
     }
 
-    fn poll_read(&self, cx: &mut Context<'_>, buffer: &mut [u8]) -> Poll<io::Result<usize>> {
+    fn poll_read(&self, cx: &Context<'_>, buffer: &mut [u8]) -> Poll<io::Result<usize>> {
         self.poll(cx, |state| {
             let count = buffer.len().min(state.bytes.len());
             let moved = count > 0 || state.ended;
@@ -58,7 +58,7 @@ impl OneWay {
         })
     }
 
-    fn poll_write(&self, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+    fn poll_write(&self, cx: &Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         self.poll(cx, |state| {
             if state.ended {
                 return Some(Err(io::ErrorKind::BrokenPipe.into()));
@@ -70,7 +70,7 @@ impl OneWay {
     }
 
     fn end(&self) {
-        let _ = self.poll(&mut Context::from_waker(Waker::noop()), |state| {
+        let _ = self.poll(&Context::from_waker(Waker::noop()), |state| {
             state.ended = true;
             Some(())
         });

@@ -10,8 +10,11 @@ use crate::middle::Mode;
 use crate::peer::{Peer, Pending, until, wait};
 use crate::service::{ECHO, FAIL, HASH, HOLD, NEVER, call, pattern};
 
+/// A name, and what happens in a cell.
+pub(crate) type Scenario = (&'static str, fn(&Cell));
+
 /// In the order in which they run.
-pub(crate) const ALL: &[(&str, fn(&Cell))] = &[
+pub(crate) const ALL: &[Scenario] = &[
     ("calls both ways", calls_both_ways),
     ("a thousand in flight", a_thousand_in_flight),
     ("cancel on drop", cancel_on_drop),
