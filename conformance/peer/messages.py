@@ -1,6 +1,7 @@
 """Types of sections 5, 6 and A as data: JSON values to bytes and back. Written from PROTOCOL.md alone.
 
-A type has encode(value) and decode(reader). 64-bit numbers are strings in values, bytes are hex; see docs/CONFORMANCE.md.
+A type has encode(value) and decode(reader). 64-bit numbers are strings in values,
+    bytes are hex; see docs/CONFORMANCE.md.
 """
 from peer import Reader, Violation, blob, refuse_if, varint
 
@@ -70,6 +71,14 @@ class Ranges(List):
         return value
 
 
+class Pages(List):
+    """The files of ListSymbols' answer, whose symbols are bounded together as well."""
+    def decode(self, reader):
+        files = super().decode(reader)
+        refuse_if(sum(len(one["symbols"]) for one in files) > 65536, "MALFORMED", "symbols of a page")
+        return files
+
+
 class Struct:
     def __init__(self, **fields):
         self.fields = fields
@@ -127,13 +136,16 @@ CONTENT = Choice(named("text", Text()), unit("gone"), unit("skipped"))
 CACHED = Struct(shard=U32, revision=U64, generation=U64, symbols=U64, digest=RAW16)
 HIT = Struct(name=Text(), kind=Kind(), container=Text(), path=Text(), line=U32, column=U32, score=U32)
 LISTED = Struct(name=Text(), kind=Kind(), container=Text(), line=U32, column=U32)
+CACHE = Struct(state=Choice(unit("off"), unit("on"), unit("failed")), loaded=U32, written=U32, problem=Text(512))
+STATS = Struct(shard=U32, counters=COUNTERS, current=BOOL, skipped=U32, memory=U64, disk=U64)
 CHANGED = Struct(applied=U32, counters=COUNTERS)
 NOTHING = Struct()
 
 HEADERS = {
     "Hello": Struct(versions=List(Tuple(U16, U16), 8), limits=LIMITS, features=U32, compression=List(U8, 8),
                     app=Bytes(4096), ext=EXT),
-    "Welcome": Struct(version=Tuple(U16, U16), limits=LIMITS, features=U32, compression=List(U8, 8), app=Bytes(512), ext=EXT),
+    "Welcome": Struct(version=Tuple(U16, U16), limits=LIMITS, features=U32, compression=List(U8, 8), app=Bytes(512),
+    ext=EXT),
     "Reject": Struct(code=U16, retry_after_ms=U32, message=Text(512), ext=EXT),
     "Request": Struct(id=U64, method=U16, body_len=U32, codec=U8, raw_len=U32, reply_max=U32, deadline_ms=U32, ext=EXT),
     "Response": Struct(id=U64, body_len=U32, codec=U8, raw_len=U32, ext=EXT),
@@ -146,7 +158,8 @@ HEADERS = {
     "GoAway": Struct(deadline_ms=U32),
     "Close": Struct(code=U16, last_id=U64, message=Text(512)),
 }
-KINDS = dict(Hello=1, Welcome=2, Reject=3, Request=0x10, Response=0x11, PacketChunk=0x12, Error=0x13, Cancel=0x14, Ack=0x15,
+KINDS = dict(Hello=1, Welcome=2, Reject=3, Request=0x10, Response=0x11, PacketChunk=0x12, Error=0x13, Cancel=0x14,
+    Ack=0x15,
              Ping=0x20, Pong=0x21, GoAway=0x22, Close=0x23)
 
 MESSAGES = {
@@ -154,8 +167,9 @@ MESSAGES = {
     "WorkerWelcome": Struct(worker_id=U64, epoch=U64, build=Text(128)),
     "SyncShard": Struct(shard=U32, key=RAW16, epoch=U64, sync=U64, rev=U64, files=U32, digest=option(RAW16)),
     "SyncShardAnswer": Choice(named("counters", COUNTERS), named("pages", BOOL)),
-    "SyncPage": Struct(shard=U32, sync=U64, first=U32, entries=List(Struct(path=Text(4096), hash=option(RAW16)), 16384)),
-    "SyncPageAnswer": Struct(wanted=List(RANGE, 16384)),
+    "SyncPage": Struct(shard=U32, sync=U64, first=U32, entries=List(Struct(path=Text(4096), hash=option(RAW16)),
+    16384)),
+    "SyncPageAnswer": Struct(wanted=Ranges(16384)),
     "LoadFiles": Struct(shard=U32, sync=U64, files=List(Struct(entry=U32, rev=U64, content=CONTENT), 4096)),
     "LoadFilesAnswer": Struct(files=U32, symbols=U64),
     "IndexShard": Struct(shard=U32, sync=U64),
@@ -167,9 +181,9 @@ MESSAGES = {
     "SearchSymbols": Struct(shards=Ranges(256), query=Text(1024), kinds=U16, limit=U32),
     "SearchSymbolsAnswer": Struct(hits=List(HIT, 10000), truncated=BOOL, warming=Ranges(256)),
     "ListSymbols": Struct(shard=U32, **{"from": Text(4096)}, skip=U32, limit=U32),
-    "ListSymbolsAnswer": Struct(files=List(Struct(path=Text(4096), symbols=List(LISTED, 65536)), 65536), more=BOOL),
+    "ListSymbolsAnswer": Struct(files=Pages(Struct(path=Text(4096), symbols=List(LISTED, 65536)), 65536), more=BOOL),
     "GetWorkerStats": NOTHING,
-    "GetWorkerStatsAnswer": Struct(pid=U32, shards=List(Struct(shard=U32, counters=COUNTERS, current=BOOL, memory=U64), 16384)),
+    "GetWorkerStatsAnswer": Struct(pid=U32, parsed=U64, received=U64, cache=CACHE, shards=List(STATS, 16384)),
     "Shutdown": NOTHING,
     "ShutdownAnswer": NOTHING,
 }

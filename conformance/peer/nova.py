@@ -25,14 +25,16 @@ def fail_if(wrong, code):
 
 class Shard:
     def __init__(self):
-        self.files = {}               # path -> (text or None for a tombstone, rev)
+        self.key = None
+        self.files = {}               # path -> (text or None for a tombstone, rev, arrival)
         self.epoch = self.sync = None
         self.manifest, self.wanted, self.staged = [], set(), {}
         self.count = self.sync_rev = self.revision = self.generation = 0
-        self.committed, self.digest = False, ZEROS
+        self.committed, self.digest, self.arrivals, self.skipped = False, ZEROS, 0, set()
+        self.absent_rev = 0           # of what the last manifest did not name
 
     def present(self):
-        return {path: text for path, (text, _) in sorted(self.files.items(), key=lambda one: one[0].encode())
+        return {path: text for path, (text, _, _) in sorted(self.files.items(), key=lambda one: one[0].encode())
             if text is not None}
 
     def symbols(self, path):
@@ -47,10 +49,14 @@ class Shard:
             "files": len(present), "symbols": str(sum(len(list(self.symbols(path))) for path in present)),
             "digest": self.digest}
 
+    def arrival(self):
+        self.arrivals += 1
+        return self.arrivals
+
     def apply(self, path, rev, text):
-        """R-A-20: the highest rev wins."""
-        if path in self.files and self.files[path][1] >= rev: return 0
-        self.files[path] = text, rev
+        """R-A-20 and R-A-39: the highest rev wins, and of equal ones the first."""
+        if rev <= (self.files[path][1] if path in self.files else self.absent_rev): return 0
+        self.files[path] = text, rev, self.arrival()
         self.revision, self.digest = max(self.revision, rev), ZEROS
         return 1
 
@@ -58,6 +64,7 @@ class Shard:
 class Worker:
     def __init__(self, claim):
         self.shards = {number: Shard() for first, count in claim for number in range(first, first + count)}
+        self.parsed = self.received = 0
 
     def answer(self, method, body):
         """The body of the answer; raises Fault."""
@@ -74,12 +81,19 @@ class Worker:
     def of_epoch(self, value, shard):
         fail_if(shard.epoch is None or int(value["epoch"]) != shard.epoch, STALE_SYNC)
 
+    def count(self, text):
+        self.parsed, self.received = self.parsed + 1, self.received + len(text.encode())
+
     # ---- hydration
     def SyncShard(self, value, shard):
+        if shard.key not in (None, value["key"]): shard.__init__()          # R-A-32
+        fail_if(shard.epoch == int(value["epoch"]) and int(value["sync"]) <= shard.sync, STALE_SYNC)
         if shard.epoch != int(value["epoch"]):                # revs of different epochs do not compare
-            shard.files = {path: (text, 0) for path, (text, _) in shard.files.items() if text is not None}
+            shard.files = {path: (text, 0, 0) for path, (text, _, _) in shard.files.items() if text is not None}
+            shard.absent_rev = 0
+        shard.key = value["key"]
         shard.epoch, shard.sync, shard.sync_rev = int(value["epoch"]), int(value["sync"]), int(value["rev"])
-        shard.count, shard.manifest, shard.wanted, shard.staged = value["files"], [], set(), {}
+        shard.count, shard.manifest, shard.wanted, shard.staged, shard.skipped = value["files"], [], set(), {}, set()
         if value["digest"] is not None and shard.digest == value["digest"] and shard.digest != ZEROS:
             shard.committed = True
             return {"counters": shard.counters()}
@@ -97,8 +111,9 @@ class Worker:
         wanted = []
         for number, one in enumerate(entries, value["first"]):
             shard.manifest.append(one["path"])
-            text, _ = shard.files.get(one["path"], (None, 0))
+            text, rev, _ = shard.files.get(one["path"], (None, 0, 0))
             if one["hash"] is None or text is None or blake3.content_hash(text) != one["hash"]: wanted.append(number)
+            elif rev < shard.sync_rev: shard.files[one["path"]] = text, shard.sync_rev, shard.arrival()
         shard.wanted.update(wanted)
         return {"wanted": runs(wanted)}
 
@@ -108,23 +123,24 @@ class Worker:
         symbols = 0
         for one in value["files"]:
             text = one["content"]["text"] if isinstance(one["content"], dict) else None
-            if int(one["rev"]) >= shard.staged.get(one["entry"], (0, None))[0]:
-                shard.staged[one["entry"]] = int(one["rev"]), text
+            if one["entry"] not in shard.staged or int(one["rev"]) > shard.staged[one["entry"]][0]:
+                shard.staged[one["entry"]] = int(one["rev"]), text, shard.arrival()
             shard.wanted.discard(one["entry"])
+            if one["content"] == "skipped": shard.skipped.add(one["entry"])
+            if text is not None: self.count(text)
             symbols += len(CLASS.findall(text or ""))
         return {"files": len(value["files"]), "symbols": str(symbols)}
 
     def IndexShard(self, value, shard):
         self.of_sync(value, shard)
         fail_if(len(shard.manifest) < shard.count or shard.wanted, INVALID)
-        for entry, (rev, text) in shard.staged.items():
-            path = shard.manifest[entry]
-            if path not in shard.files or shard.files[path][1] < rev or shard.files[path][1] == 0:
-                shard.files[path] = text, rev
+        for entry, (rev, text, arrival) in shard.staged.items():
+            _, held, held_since = shard.files.get(shard.manifest[entry], (None, 0, 0))
+            if held == 0 or (held, -held_since) < (rev, -arrival): shard.files[shard.manifest[entry]] = text, rev, arrival
         named = set(shard.manifest)
-        shard.files = {path: one for path, one in shard.files.items() if one[0] is not None
-            and (path in named or one[1] > shard.sync_rev)}
-        shard.committed, shard.staged = True, {}
+        shard.files = {path: one for path, one in shard.files.items() if one[1] > shard.sync_rev
+            or path in named and one[0] is not None}
+        shard.committed, shard.staged, shard.absent_rev = True, {}, shard.sync_rev
         shard.generation, shard.revision = shard.generation + 1, max(shard.revision, shard.sync_rev)
         shard.digest = blake3.digest([(path, blake3.content_hash(text)) for path, text in shard.present().items()])
         return shard.counters()
@@ -132,6 +148,7 @@ class Worker:
     # ---- updates
     def UpdateFile(self, value, shard):
         self.of_epoch(value, shard)
+        self.count(value["text"])
         return {"applied": shard.apply(value["path"], int(value["rev"]), value["text"]), "counters": shard.counters()}
 
     def RemoveFiles(self, value, shard):
@@ -158,7 +175,7 @@ class Worker:
                 "warming": runs([number for number in numbers if not self.shards[number].committed])}
 
     def ListSymbols(self, value, shard):
-        files, left, more, after = [], value["limit"], False, value["from"].encode()
+        files, left, more, after = [], min(value["limit"], 65536), False, value["from"].encode()
         for path in shard.present():
             if path.encode() < after: continue
             found = list(shard.symbols(path))[value["skip"] if path == value["from"] else 0:]
@@ -171,8 +188,10 @@ class Worker:
 
     # ---- management
     def GetWorkerStats(self, _value, _shard):
-        return {"pid": os.getpid(), "shards": [{"shard": number, "counters": shard.counters(),
-            "current": shard.committed, "memory": "0"} for number, shard in self.shards.items()]}
+        return {"pid": os.getpid(), "parsed": str(self.parsed), "received": str(self.received),
+            "cache": {"state": "off", "loaded": 0, "written": 0, "problem": ""}, "shards": [{"shard": number,
+            "counters": shard.counters(), "current": shard.committed, "skipped": len(shard.skipped), "memory": "0",
+            "disk": "0"} for number, shard in self.shards.items()]}
 
     def Shutdown(self, _value, _shard):
         return {}

@@ -136,6 +136,9 @@ class Subject:
         made = {}
         while True:
             sent += self.flush()
+            if self.conn.next_timer() is not None and self.conn.next_timer() <= self.now:     # a drain of 0 ms
+                self.conn.tick(self.now)
+                sent += self.flush()
             events, self.conn.events = self.conn.events, []
             if not events: break
             for event in events:

@@ -18,6 +18,7 @@ from vectors import story
 
 HERE = pathlib.Path(__file__).resolve().parent
 OUT = HERE.parent / "vectors"
+RETIRED = HERE / "retired.txt"
 PROTOCOL = HERE.parent.parent / "docs" / "PROTOCOL.md"
 
 
@@ -32,10 +33,12 @@ def path_of(group):
 
 
 def check_ids(found):
-    """An id names one case."""
+    """An id names one case, for ever."""
     ids = [case["id"] for group in found for case in group.cases]
     double = sorted({one for one in ids if ids.count(one) > 1}) if len(set(ids)) != len(ids) else []
     if double: sys.exit(f"ids that stand twice: {double}")
+    again = sorted(set(ids) & set(RETIRED.read_text().split()))
+    if again: sys.exit(f"ids of cases that went: {again}")
 
 
 def rules():

@@ -1,4 +1,5 @@
-"""Sections A.2 and A.3: the application's messages to the byte. Hex is written out here, so that nobody's encoder is its
+"""Sections A.2 and A.3: the application's messages to the byte. Hex is written out here,
+    so that nobody's encoder is its
 own judge."""
 from .story import *
 from .wire import *
@@ -9,12 +10,14 @@ COUNTERS = {"epoch": "300", "revision": "7", "generation": "2", "files": 5, "sym
 COUNTERS_BYTES = "ac02" "07" "02" "05" "e807" + KEY.hex()
 
 
-def good(name, about, type_, data, value, covered="A-9+"):
+def good(name, about, type_, data, value, covered=None):
+    covered = covered or ("A-35+" if type_.endswith("Answer") else "A-9+")
     g.case(name, about, CODEC, "positive", covered, [{"decode": type_, "bytes": as_b(bytes.fromhex(data)).json(),
         "value": value}])
 
 
-def bad_(name, about, type_, data, covered="A-9-"):
+def bad_(name, about, type_, data, covered=None):
+    covered = covered or ("A-35-" if type_.endswith("Answer") else "A-36-" if type_ == "WorkerWelcome" else "A-9-")
     data = bytes.fromhex(data) if isinstance(data, str) else data
     g.case(name, about, CODEC, "malformed", covered, [{"decode": type_, "bytes": as_b(data).json(),
         "error": "INVALID"}])
@@ -49,12 +52,12 @@ bad_("hello-range-of-none", "A range that counts 0.", "WorkerHello", "01 00 00 0
 bad_("hello-ranges-descending", "Ranges in descending order.", "WorkerHello", "02 05 01 00 01 00 00 00")
 bad_("hello-ranges-overlap", "Ranges that overlap by one.", "WorkerHello", "02 00 03 02 01 00 00 00")
 bad_("hello-range-twice", "The same range twice.", "WorkerHello", "02 00 01 00 01 00 00 00")
-g.case("hello-range-beyond-u32", "A range whose last shard is above 2^32 - 1.", CODEC, "malformed", "A-9-", [],
-    branches=[branch("refused", True, "a shard is a u32, so there is no such shard",
-    [{"decode": "WorkerHello", "bytes": "01ffffffff0f02000000", "error": "INVALID"}]),
-    branch("decodes", False, "A says only: count at least 1, ascending, without overlap",
-    [{"decode": "WorkerHello", "bytes": "01ffffffff0f02000000",
-    "value": {"claim": [[2 ** 32 - 1, 2]], "token": None, "cached": [], "build": ""}}])])
+bad_("hello-range-beyond-u32", "A range whose last shard is above 2^32 - 1.", "WorkerHello",
+    "01 ffffffff0f 02 00 00 00")
+good("hello-range-to-highest", "A range of two whose last shard is 2^32 - 1.", "WorkerHello",
+    "01 feffffff0f 02 00 00 00",
+    {"claim": [[2 ** 32 - 2, 2]], "token": None, "cached": [], "build": ""})
+bad_("hello-range-largest-numbers", "First and count are 2^32 - 1.", "WorkerHello", "01 ffffffff0f ffffffff0f 00 00 00")
 bad_("hello-option-2", "An option that begins with 2.", "WorkerHello", "00 02 00 00 00")
 bad_("hello-token-1025", "A token of 1,025 bytes.", "WorkerHello", "00 01" + text("t" * 1025) + "0000")
 good("hello-token-1024", "A token of 1,024 bytes.", "WorkerHello", "00 01" + text("t" * 1024) + "0000",
@@ -108,6 +111,15 @@ bad_("page-entries-2-64", "A page that says it has 2^64 - 1 entries.", "SyncPage
 bad_("page-entries-cut", "A page that says two entries, and has one.", "SyncPage", "04 01 00 02 01 61 00")
 good("page-answer", "Wanted: entries 3 to 5, and 9.", "SyncPageAnswer", "02 03 03 09 01", {"wanted": [[3, 3], [9, 1]]})
 good("page-answer-none", "Nothing is wanted.", "SyncPageAnswer", "00", {"wanted": []})
+good("page-answer-touching", "Ranges that touch.", "SyncPageAnswer", "02 03 03 06 01", {"wanted": [[3, 3], [6, 1]]})
+bad_("page-answer-range-of-none", "A range that counts 0.", "SyncPageAnswer", "01 03 00")
+bad_("page-answer-overlap", "Ranges that overlap.", "SyncPageAnswer", "02 03 03 05 01")
+bad_("page-answer-descending", "Ranges in descending order.", "SyncPageAnswer", "02 09 01 03 03")
+bad_("page-answer-beyond-u32", "A range whose last entry is above 2^32 - 1.", "SyncPageAnswer", "01 ffffffff0f 02")
+good("page-answer-16384", "16,384 ranges.", "SyncPageAnswer", "808001" + "".join((v(2 * n) + b"\1").hex()
+    for n in range(16384)), {"wanted": [[2 * n, 1] for n in range(16384)]})
+bad_("page-answer-16385", "16,385 ranges.", "SyncPageAnswer",
+    v(16385) + b"".join(v(2 * n) + b"\1" for n in range(16385)))
 good("load-three-kinds", "Contents: text, gone, skipped.", "LoadFiles", "04 01 03" "03 07 00" + text("class A {}")
     + "04 07 01" "05 08 02", {"shard": 4, "sync": "1", "files": [{"entry": 3, "rev": "7",
     "content": {"text": "class A {}"}}, {"entry": 4, "rev": "7", "content": "gone"},
@@ -181,16 +193,52 @@ good("list-answer", "Two files, one without symbols.", "ListSymbolsAnswer", "02"
     "symbols": [{"name": "A", "kind": 1, "container": "", "line": 1, "column": 7}]}, {"path": "b", "symbols": []}],
     "more": True})
 bad_("list-answer-kind-12", "A listed symbol of kind 12.", "ListSymbolsAnswer", "01 01 61 01 01 41 0c 00 01 07 00")
+ONE = "0141" "01" "00" "01" "07"
+ONE_VALUE = {"name": "A", "kind": 1, "container": "", "line": 1, "column": 7}
+bad_("list-answer-65537-together", "Two files of 40,000 and 25,537 symbols: 65,537 together.", "ListSymbolsAnswer",
+    B(v(2), b"\1a", v(40000), B(bytes.fromhex(ONE)) * 40000, b"\1b", v(25537), B(bytes.fromhex(ONE)) * 25537, b"\0"))
+bad_("list-answer-65537-of-one", "A file of 65,537 symbols.", "ListSymbolsAnswer",
+    B(v(1), b"\1a", v(65537), B(bytes.fromhex(ONE)) * 65537, b"\0"))
+good("list-answer-many-files", "A thousand symbols of two files each count together, and are within the bound.",
+    "ListSymbolsAnswer", "02" "0161" "e807" + ONE * 1000 + "0162" "e807" + ONE * 1000 + "00", {"files": [
+    {"path": "a", "symbols": [ONE_VALUE] * 1000}, {"path": "b", "symbols": [ONE_VALUE] * 1000}], "more": False})
 bad_("list-answer-files-65537", "An answer that says it has 65,537 files.", "ListSymbolsAnswer", v(65537)
     + b"\0\0" * 10)
 
 # ---- management
 good("stats", "GetWorkerStats is nothing.", "GetWorkerStats", "", {})
 bad_("stats-trailing", "GetWorkerStats with a byte.", "GetWorkerStats", "00")
-good("stats-answer", "One shard.", "GetWorkerStatsAnswer", "d209 01 04" + COUNTERS_BYTES + "01 8080 40",
-    {"pid": 1234, "shards": [{"shard": 4, "counters": COUNTERS, "current": True, "memory": "1048576"}]})
-good("stats-answer-none", "No shard.", "GetWorkerStatsAnswer", "01 00", {"pid": 1, "shards": []})
-bad_("stats-answer-bool", "current is 0xff.", "GetWorkerStatsAnswer", "01 01 04" + COUNTERS_BYTES + "ff 00")
+STATS = "d209" "8020" "e807"                  # pid 1,234, parsed 4,096, received 1,000
+STATS_VALUE = {"pid": 1234, "parsed": "4096", "received": "1000"}
+CACHE = "01 03 8101 00"
+CACHE_VALUE = {"state": "on", "loaded": 3, "written": 129, "problem": ""}
+good("stats-answer-shard", "One shard: skipped, memory and disk behind current.", "GetWorkerStatsAnswer",
+    STATS + CACHE + "01 04" + COUNTERS_BYTES + "01 02 808040 ac02", STATS_VALUE | {"cache": CACHE_VALUE, "shards": [
+    {"shard": 4, "counters": COUNTERS, "current": True, "skipped": 2, "memory": "1048576", "disk": "300"}]})
+good("stats-answer-two-shards", "Two shards, one of them not current.", "GetWorkerStatsAnswer", STATS + CACHE + "02"
+    "04" + COUNTERS_BYTES + "01 00 00 00" "05" + COUNTERS_BYTES + "00 00 00 00", STATS_VALUE | {"cache": CACHE_VALUE,
+    "shards": [{"shard": 4, "counters": COUNTERS, "current": True, "skipped": 0, "memory": "0", "disk": "0"},
+    {"shard": 5, "counters": COUNTERS, "current": False, "skipped": 0, "memory": "0", "disk": "0"}]})
+for number, state in enumerate(("off", "on", "failed")):
+    good(f"stats-answer-cache-{state}", f"No shard, and a cache that is {state}.", "GetWorkerStatsAnswer",
+        f"01 00 00 {number:02x} 00 00 00 00", {"pid": 1, "parsed": "0", "received": "0", "cache": {"state": state,
+        "loaded": 0, "written": 0, "problem": ""}, "shards": []})
+bad_("stats-answer-cache-3", "A cache has no fourth state.", "GetWorkerStatsAnswer", "01 00 00 03 00 00 00 00")
+good("stats-answer-problem", "A cache that failed says why, in at most 512 bytes.", "GetWorkerStatsAnswer",
+    "01 00 00 02 00 00" + text("d" * 512) + "00", {"pid": 1, "parsed": "0", "received": "0", "cache": {
+    "state": "failed", "loaded": 0, "written": 0, "problem": "d" * 512}, "shards": []})
+bad_("stats-answer-problem-513", "A problem of 513 bytes.", "GetWorkerStatsAnswer", "01 00 00 02 00 00"
+    + text("d" * 513) + "00")
+good("stats-answer-largest", "The largest numbers.", "GetWorkerStatsAnswer", "ffffffff0f" + "ffffffffffffffffff01" * 2
+    + "01" + "ffffffff0f" * 2 + "00 00", {"pid": 2 ** 32 - 1, "parsed": str(2 ** 64 - 1), "received": str(2 ** 64 - 1),
+    "cache": {"state": "on", "loaded": 2 ** 32 - 1, "written": 2 ** 32 - 1, "problem": ""}, "shards": []})
+bad_("stats-answer-without-cache", "The fields that there were before the cache alone.", "GetWorkerStatsAnswer",
+    "01 00")
+bad_("stats-answer-current-ff", "current is 0xff.", "GetWorkerStatsAnswer", STATS + CACHE + "01 04" + COUNTERS_BYTES
+    + "ff 00 00 00")
+bad_("stats-answer-without-disk", "The last field of the shard is lacking.", "GetWorkerStatsAnswer", STATS + CACHE
+    + "01 04" + COUNTERS_BYTES + "01 00 00")
+bad_("stats-answer-trailing", "A byte behind the last shard.", "GetWorkerStatsAnswer", STATS + CACHE + "00 00")
 good("shutdown", "Shutdown is nothing.", "Shutdown", "", {})
 bad_("shutdown-trailing", "Shutdown with a byte.", "Shutdown", "00")
 good("shutdown-answer", "So is its answer.", "ShutdownAnswer", "", {})

@@ -80,11 +80,11 @@ both("not-agreed-because-of-subject", "The peer offers cancellation, the subject
     lambda s: [asked(s), rx(cancel(s.p(1)), ev=[e_cancelled(s.p(1))], end=s.bad("CANCEL_NOT_AGREED", last=s.p(1)))],
     variant="no-own-cancel", features=0)
 both("answer-waits-complete", "Cancel while the whole answer waits for the transport: it is replaced, unless it was "
-    "handed over.", "positive", "11-16- 11-16+", lambda s: ([asked(s, reply_max=16384), takes(0),
+    "handed over.", "positive", "11-16- 11-16+ 14-4+", lambda s: ([asked(s, reply_max=16384), takes(0),
     answers(s, body=prng(9000), tx=[]), rx(cancel(s.p(1)))],
-    [branch("replaced", True, "frames are best encoded late",
+    [branch("replaced", True, "it was not handed over: R-11-16",
     [takes("all", tx=[Error(s.p(1), 2)]), holds(served=0), alive()]),
-    branch("was encoded", False, "a part handed to the transport cannot be taken back",
+    branch("was handed over", False, "it counts as sent: R-14-4 and R-11-17",
     [takes("all", tx=[Response(s.p(1), prng(9000))]), holds(served=0), alive()])]))
 both("answer-under-way", "Cancel when a part of a Response was sent: an Error replaces what is left.", "positive",
     "11-16-", lambda s: [asked(s, reply_max=2000000), takes(20000),

@@ -260,12 +260,12 @@ g.case("worker-end-in-welcome", "The router ended its stream within Welcome.", N
 
 # ---- the application ends it
 g.case("worker-closes-before-welcome", "A worker whose application gives up while it awaits Welcome.", NEW_WORKER,
-    "positive", "16-19+", [], branches=[branch("Close", True, "a router that decides can stop deciding",
-    [do("close", code=0, end=end("NORMAL"))]), branch("silence", False, "R-16-12 speaks of open connections only",
-    [do("close", code=0, end=silent("NORMAL"))])])
+    "positive", "16-19+ 8-32+ 8-32-", [do("close", code=0, end=end("NORMAL", last=0))])
+g.case("worker-closes-within-welcome", "It gives up when a part of Welcome has come.", NEW_WORKER, "positive",
+    "16-20+ 8-32-", [rx(preface(), welcome().cut(0, 15)), do("close", code=3, end=end("INTERNAL", last=0))])
 g.case("router-closes-while-deciding", "A router whose application ends everything while it should decide.", DECIDING,
-    "positive", "16-20+", [], branches=[branch("Reject", True, "a router says Reject where it has not sent Welcome",
-    [do("close", code=3, end=end("INTERNAL", wire="reject"))]),
-    branch("silence", False, "R-16-12 speaks of open connections only", [do("close", code=3, end=silent("INTERNAL"))])])
+    "positive", "16-20+ 8-33+ 8-33-", [do("close", code=3, end=end("INTERNAL", wire="reject"))])
+g.case("router-closes-normally-while-deciding", "The code is the application's: a normal end.", DECIDING, "positive",
+    "16-19+ 8-33-", [do("close", code=0, end=end("NORMAL", wire="reject"))])
 g.both("open-then-normal", "A connection that is opened and closed.", "positive", "16-19- 16-1+",
     lambda s: [do("close", code=0, end=end("NORMAL", last=0))])

@@ -25,7 +25,8 @@ class Talk:
     def send(self, method, body, expected, reply_max=300000):
         self.id += 2
         made = request(self.id, body, method=method, reply_max=reply_max)
-        made.diag = f"Request {self.id}: {next((name for name, number in METHOD.items() if number == method), hex(method))}"
+        name = next((name for name, number in METHOD.items() if number == method), hex(method))
+        made.diag = f"Request {self.id}: {name}"
         self.steps.append(rx(made, tx=[expected | {"id": str(self.id)}]))
         return self
 
@@ -37,9 +38,9 @@ class Talk:
     def raw(self, name, body, error):
         return self.send(METHOD[name], body, {"frame": "Error", "code": error, "retry": 0})
 
-    def sync(self, sync=1, files=2, rev=10, epoch=7, shard=0, digest=None, **more):
-        more.setdefault("answer", {})
-        return self.ask("SyncShard", {"shard": shard, "key": KEY, "epoch": str(epoch), "sync": str(sync),
+    def sync(self, sync=1, files=2, rev=10, epoch=7, shard=0, digest=None, key=KEY, **more):
+        if "error" not in more: more.setdefault("answer", {})
+        return self.ask("SyncShard", {"shard": shard, "key": key, "epoch": str(epoch), "sync": str(sync),
             "rev": str(rev), "files": files, "digest": digest}, **more)
 
     def page(self, *paths, sync=1, first=0, wanted=None, shard=0, hashes=None, **more):
@@ -69,7 +70,8 @@ class Talk:
             {"path": path, "symbols": [{"name": name}]} for path, name in paths], "more": False})
 
     def search(self, query, hits, shards=((0, 1),), warming=(), limit=100, kinds=4095, truncated=False, **more):
-        if "error" not in more: more["answer"] = {"hits": [{"name": name} for name in hits], "truncated": truncated, "warming": [list(one) for one in warming]}
+        if "error" not in more: more["answer"] = {"hits": [{"name": name} for name in hits], "truncated": truncated,
+            "warming": [list(one) for one in warming]}
         return self.ask("SearchSymbols", {"shards": [list(one) for one in shards], "query": query, "kinds": kinds,
             "limit": limit}, **more)
 
@@ -134,12 +136,13 @@ router("token-before-claim", "A wrong token and a claim that must be refused: th
 router("token-before-empty-claim", "A wrong token and an empty claim: the token comes first.", "A-2-",
     hello_app(token="wrong", claim=[]), "UNAUTHORIZED", token="secret")
 router("token-not-asked", "A token where none is asked for does not matter.", "A-2+", hello_app(token="whatever"))
-g.case("welcome-right", "A worker takes a WorkerWelcome.", W_NEW, "positive", "A-9+",
+g.case("welcome-right", "A worker takes a WorkerWelcome.", W_NEW, "positive", "A-9+ A-36+",
     [rx(preface(), welcome(app=WELCOME_APP), ev=[e_open()]), alive()], requires="nova")
-g.case("welcome-undecodable", "A WorkerWelcome that does not decode.", W_NEW, "malformed", "A-9-", [], requires="nova",
-    branches=[branch(name.lower(), name == "BAD_WELCOME", "section A does not say what a worker does",
-    [rx(preface(), welcome(app=b"\xff"), ev=[may(e_open())], end=end(name))]) for name
-    in ("BAD_WELCOME", "MALFORMED", "INTERNAL", "NORMAL")])
+for name, app, about in (("undecodable", b"\xff", "that does not decode"), ("empty", b"", "of no bytes"),
+    ("cut", WELCOME_APP[:-1], "without its last byte"), ("trailing", WELCOME_APP + b"\0", "with a byte behind it"),
+    ("padded", b"\x81\0" + WELCOME_APP[1:], "that is not canonical")):
+    g.case(f"welcome-{name}", f"A WorkerWelcome {about}.", W_NEW, "malformed", "A-36-",
+        [rx(preface(), welcome(app=app), ev=[may(e_open())], end=end("BAD_WELCOME"))], requires="nova")
 
 # ---- hydration in order
 talk("cold-start", "Manifest, contents, commit: the index has the digest of the texts.",
@@ -276,6 +279,68 @@ talk("epoch-changes-with-sync", "A SyncShard of a new epoch makes changes of the
     Talk().filled().sync(sync=2, epoch=8).update("A.java", C, error=STALE_SYNC).update("A.java", C, rev=21, epoch=8),
     "invalid")
 
+# ---- revs that are equal, and revs of what is kept or absent
+talk("update-equal-rev", "Two updates of the same rev: the first one stays.", "A-39+ A-39-",
+    Talk().filled().update("A.java", C, rev=22, answer={"applied": 1}).update("A.java", B_, rev=22,
+    answer={"applied": 0}).files(("A.java", "Gamma"), ("B.java", "Beta")))
+talk("remove-equal-rev", "A removal with the rev of an update that came before: the update stays.", "A-39+ A-39-",
+    Talk().filled().update("A.java", C, rev=22).remove("A.java", rev=22, answer={"applied": 0}).files(("A.java",
+    "Gamma"),
+    ("B.java", "Beta")))
+talk("update-equal-rev-of-removal", "An update with the rev of a removal that came before: the file stays gone.",
+    "A-39+ A-39-", Talk().filled().remove("A.java", rev=22).update("A.java", C, rev=22,
+    answer={"applied": 0}).files(("B.java", "Beta")))
+talk("entry-equal-rev-of-update", "An entry with the rev of an update that came before it: the update stays.",
+    "A-39+ A-39-", Talk().sync(rev=12).page("A.java", "B.java").update("A.java", C, rev=12).load((0, 12, A),
+    (1, 12, B_)).index().files(("A.java", "Gamma"), ("B.java", "Beta")))
+talk("entry-kept-has-rev-of-sync", "A file that is kept because its hash fits has the rev of its SyncShard: an update "
+    "below it is not applied.", "A-20+", Talk().filled().sync(sync=2, rev=30).page("A.java", "B.java", sync=2,
+    hashes={"A.java": blake3.content_hash(A), "B.java": blake3.content_hash(B_)}, wanted=[]).index(sync=2)
+    .update("A.java", C, rev=25, answer={"applied": 0}).files(("A.java", "Alpha"), ("B.java", "Beta")))
+talk("absence-has-rev-of-sync", "So has the absence of a path that the manifest does not name.", "A-20+ A-21+",
+    Talk().filled().sync(sync=2, rev=30, files=1).page("A.java", sync=2).load((0, 30, A), sync=2).index(sync=2)
+    .update("B.java", C, rev=25, answer={"applied": 0}).files(("A.java", "Alpha")).update("B.java", C, rev=31,
+    answer={"applied": 1}).files(("A.java", "Alpha"), ("B.java", "Gamma")))
+talk("tombstone-outlives-commit", "A removal above the rev of the SyncShard counts behind the commit as well.",
+    "A-20+ A-22+", Talk().sync().page("A.java", "B.java").remove("C.java", rev=25).load((0, 10, A), (1, 10, B_)).index()
+    .update("C.java", C, rev=22, answer={"applied": 0}).files(("A.java", "Alpha"), ("B.java", "Beta")))
+
+# ---- syncs that are not above the latest
+talk("sync-again", "A SyncShard with the number of the latest one: it fails, and the latest goes on.", "A-38-",
+    Talk().sync().page("A.java", "B.java").sync(error=STALE_SYNC).load((0, 10, A), (1, 10,
+    B_)).index(answer={"files": 2}),
+    "invalid")
+talk("sync-lower", "A SyncShard with a number below the latest.", "A-38-",
+    Talk().sync(sync=5).page("A.java", "B.java", sync=5).sync(sync=4, error=STALE_SYNC).load((0, 10, A), (1, 10, B_),
+    sync=5).index(sync=5, answer={"files": 2}), "invalid")
+talk("sync-again-after-commit", "The number of a sync that was committed: the shard stays committed.", "A-38-",
+    Talk().filled().sync(error=STALE_SYNC).search("Alpha", ["Alpha"]), "invalid")
+talk("sync-with-gap", "Numbers of syncs may have gaps.", "A-38+",
+    Talk().sync().sync(sync=2 ** 63, files=0).index(sync=2 ** 63, answer={"files": 0}))
+talk("sync-lower-of-new-epoch", "In a new epoch any number will do.", "A-38+",
+    Talk().sync(sync=5, files=0).index(sync=5).sync(sync=1, epoch=8, files=0).index(sync=1, answer={"files": 0}))
+talk("sync-of-other-shard", "Each shard has its own latest sync.", "A-38+",
+    Talk().sync(sync=5, files=0).sync(sync=1, shard=1, files=0).index(sync=1, shard=1).index(sync=5))
+
+# ---- another key
+OTHER_KEY = bytes(range(1, 17)).hex()
+talk("other-key", "SyncShard names another key: what the worker holds is absent, its digest does not help.",
+    "A-32+ A-32-",
+    Talk().filled().sync(sync=2, key=OTHER_KEY, digest=digest(("A.java", A), ("B.java", B_)),
+    answer={"pages": True}).files())
+talk("other-key-hashes", "Nor do the hashes of its files: all of them are wanted.", "A-32+ A-32-",
+    Talk().filled().sync(sync=2, key=OTHER_KEY).page("A.java", "B.java", sync=2,
+    hashes={"A.java": blake3.content_hash(A),
+    "B.java": blake3.content_hash(B_)}, wanted=[[0, 2]]))
+talk("other-key-search", "Searches find nothing of the former shard, which is warming.", "A-32+ A-26+",
+    Talk().filled().sync(sync=2, key=OTHER_KEY).search("Alpha", [], warming=((0, 1),)))
+talk("other-key-new-files", "It is filled like a new one.", "A-32+", Talk().filled().sync(sync=2, key=OTHER_KEY,
+    files=1)
+    .page("C.java", sync=2, wanted=[[0, 1]]).load((0, 10, C), sync=2).index(sync=2, answer={"files": 1,
+    "digest": digest(("C.java", C))}).files(("C.java", "Gamma")))
+talk("same-key", "The same key: what the worker holds counts.", "A-32+", Talk().filled().sync(sync=2, key=KEY)
+    .search("Alpha", ["Alpha"], warming=((0, 1),)))
+
 # ---- shards, bodies, methods
 for name, value in (("SyncShard", {"shard": 3, "key": KEY, "epoch": "7", "sync": "1", "rev": "1", "files": 0,
     "digest": None}), ("SyncPage", {"shard": 3, "sync": "1", "first": 0, "entries": []}),
@@ -298,8 +363,9 @@ talk("search-huge-range", "A search over 2^32 - 1 shards is refused, not counted
     Talk().search("A", [], shards=((0, 2 ** 32 - 1),), error=UNKNOWN_SHARD), "invalid")
 talk("stats-with-body", "GetWorkerStats with a body.", "A-9-", Talk().raw("GetWorkerStats", b"\0", INVALID),
     "malformed")
-for number in (0x0000, 0x00FF, 0x0104, 0x0302, 0x0402, 0x0500, 0x7FFF, 0x8000, 0xFFFF):
-    talk(f"method-{number:04x}", f"Method {number:#06x} is unknown.", "20-5-",
+for number in (0x0000, 0x00FF, 0x0104, 0x0202, 0x0302, 0x0402, 0x0500, 0x0501, 0x0502, 0x0503, 0x7FFF, 0x8000, 0xFFFF):
+    reserved = number in (0x0500, 0x0501, 0x0502)
+    talk(f"method-{number:04x}", f"Method {number:#06x} is {'reserved' if reserved else 'unknown'}.", "20-5- A-34-",
         Talk().send(number, b"", {"frame": "Error", "code": 5, "retry": 0}), "invalid")
 
 # ---- queries
@@ -326,6 +392,23 @@ talk("search-kinds-highest", "The highest bit alone.", "A-11-",
     Talk().filled().search("Alpha", [], kinds=0x8000, error=INVALID), "invalid")
 talk("search-kinds-others", "Kinds that this name does not have.", "A-11+",
     Talk().filled().search("Alpha", [], kinds=0x0FFF & ~2))
+talk("search-kinds-none", "No kind is asked for: nothing is found, and nothing is cut off.", "A-40+ A-40- A-11+",
+    Talk().filled().search("Alpha", [], kinds=0).search("", [], kinds=0))
+talk("search-kinds-own", "The kind of this name alone.", "A-40+", Talk().filled().search("Alpha", ["Alpha"], kinds=2))
+talk("search-prefix-before-other-case", "What fits comes before what fits in another case only.", "A-28+ A-27+",
+    Talk().sync().page("A.java", "B.java").load((0, 10, "class alphabeta {}"), (1, 10, "class AlphaBeta {}")).index()
+    .search("AlphaB", ["AlphaBeta", "alphabeta"]))
+talk("search-ties-of-case", "Between equal names the case of letters decides.", "A-28+ A-27+",
+    Talk().sync().page("A.java", "B.java").load((0, 10, "class alpha {}"), (1, 10, "class Alpha {}")).index()
+    .search("alpha", ["alpha", "Alpha"]).search("Alpha", ["Alpha", "alpha"]))
+talk("search-places", "Code before what is internal, and that before tests.", "A-28+ A-27+",
+    Talk().sync(files=3).page("internal/A.java", "main/A.java", "test/A.java").load((0, 10, A), (1, 10, A),
+    (2, 10, A)).index().ask("SearchSymbols", {"shards": [[0, 1]], "query": "Alpha", "kinds": 4095, "limit": 10},
+    {"hits": [{"path": "main/A.java"}, {"path": "internal/A.java"}, {"path": "test/A.java"}]}))
+talk("search-form", "A query is brought to its form first: type arguments, and a line.", "A-27+",
+    Talk().filled().search(" Alpha<T> :12", ["Alpha"]).search("Alpha.java:3:4", ["Alpha"]))
+talk("search-form-of-others", "A query for methods, or for annotations, finds no class.", "A-27+",
+    Talk().filled().search("Alpha(", []).search("@Alpha", []))
 talk("search-warming", "A shard that was never committed is warming; the other answers.", "A-26+",
     Talk().filled().search("Alpha", ["Alpha"], shards=((0, 2),), warming=((1, 1),)))
 talk("search-warming-again", "A shard that was not committed since its last SyncShard is warming, and still answers "
@@ -355,8 +438,22 @@ talk("list-skip-too-many", "More to skip than the file has: the next file.", "A-
     listed(three(), "A.java", 99, 100, [("B.java", ["Alpha"])], False))
 talk("list-from-between", "From a path that is not there: the first file behind it.", "A-12+",
     listed(three(), "AB.java", 5, 100, [("B.java", ["Alpha"])], False))
+talk("list-limit-beyond-page", "A limit above the 65,536 symbols of a page is no error.", "A-12+",
+    listed(three(), "", 0, 2 ** 32 - 1, [("A.java", ["One", "Two", "Three"]), ("B.java", ["Alpha"])], False))
 talk("list-behind-last", "Behind the last file.", "A-12+", listed(three(), "C.java", 0, 100, [], False))
 talk("list-exact", "As many as there are: no more.", "A-12+",
     listed(three(), "", 0, 4, [("A.java", ["One", "Two", "Three"]), ("B.java", ["Alpha"])], False))
-talk("stats", "GetWorkerStats.", "A-9+", Talk().filled().ask("GetWorkerStats", {}))
+talk("stats", "GetWorkerStats.", "A-9+ A-34+", Talk().filled().ask("GetWorkerStats", {}))
+talk("stats-counts", "What was parsed and received since the start, and what each shard holds.", "A-9+ A-35+",
+    Talk().filled().ask("GetWorkerStats", {}, {"parsed": "2", "received": str(len(A + B_)), "shards": [
+    {"shard": 0, "current": True, "skipped": 0, "counters": {"files": 2}}, {"shard": 1, "current": False},
+    {"shard": 5, "current": False}]}))
+talk("stats-skipped", "Files that came as skipped are counted, for the last sync.", "A-9+",
+    Talk().sync().page("A.java", "B.java").load((0, 10, "skipped"), (1, 10, B_)).index().ask("GetWorkerStats", {},
+    {"shards": [{"shard": 0, "skipped": 1}, {"shard": 1, "skipped": 0}, {"shard": 5, "skipped": 0}]}).sync(sync=2,
+    rev=11).page("A.java", "B.java", sync=2).load((0, 11, A), (1, 11, B_), sync=2).index(sync=2).ask("GetWorkerStats",
+    {}, {"shards": [{"shard": 0, "skipped": 0}, {"shard": 1}, {"shard": 5}]}))
+talk("stats-not-current", "A shard that was not committed since its last SyncShard is not current.", "A-9+ A-26+",
+    Talk().filled().sync(sync=2).ask("GetWorkerStats", {}, {"shards": [{"shard": 0, "current": False}, {"shard": 1},
+    {"shard": 5}]}))
 talk("shutdown", "Shutdown is answered before the worker ends.", "A-10+", Talk().ask("Shutdown", {}))
