@@ -3,13 +3,13 @@
 use std::future::Future;
 use std::io::{self, IsTerminal, Read, Write};
 use std::path::{Path, PathBuf};
-use std::pin::Pin;
+use std::pin::{Pin, pin};
 use std::process::ExitCode;
 use std::time::Duration;
 
-use futures_util::future::{Either, select};
+use futures_util::future::{Either, join, select};
 use nova_driver::net::tls::is_refusal;
-use nova_proto_core::messages::{WorkerHello, encode, shard_ranges};
+use nova_proto_core::messages::{WorkerHello, WorkerWelcome, decode, encode, shard_ranges};
 use nova_proto_core::{CloseCode, CloseReason, Config, ConfigError, Role};
 use nova_transport_tokio::{Address, ClientTls, ClientTlsFiles, ConnectOptions, Handle, IdentityFiles};
 use tracing_subscriber::EnvFilter;
@@ -210,6 +210,7 @@ async fn serve(args: &WorkerArgs) -> Result<(), Failed> {
         .map_err(|error| (4, cannot_connect(&error)))?
         .map_err(|error| (1, error.to_string()))?;
     tracing::info!(address = %args.connect, "connected");
+    let driver = pin!(async { join(driver, check_welcome(&handle)).await.0 });
     let reason = match select(driver, stop).await {
         Either::Left((reason, _)) => reason,
         Either::Right((Ok(()), driver)) => {
@@ -224,6 +225,24 @@ async fn serve(args: &WorkerArgs) -> Result<(), Failed> {
         tracing::warn!("not all indexes could be kept in {FLUSH_WITHIN:?}");
     }
     ended(&reason, &handle, options.tls.as_ref())
+}
+
+/// Ends the connection if the router's part of the Welcome does not decode (R-A-36).
+async fn check_welcome(handle: &Handle) {
+    let Ok((_, welcome)) = handle.connected().await else { return };
+    match decode::<WorkerWelcome>(&welcome) {
+        Ok(welcome) => {
+            tracing::info!(
+                worker = welcome.worker_id,
+                epoch = welcome.epoch,
+                build = welcome.build,
+                "let in"
+            );
+        }
+        Err(error) => {
+            handle.close(CloseCode::BAD_WELCOME, &format!("WorkerWelcome does not decode: {error}"))
+        }
+    }
 }
 
 /// Drives a connection, whatever the runtime.
@@ -261,6 +280,9 @@ fn cannot_connect(error: &io::Error) -> String {
 /// What the end of the connection means for the process.
 fn ended(reason: &CloseReason, handle: &Handle, tls: Option<&ClientTls>) -> Result<(), Failed> {
     match reason {
+        CloseReason::Local(CloseCode::BAD_WELCOME) => {
+            Err((1, "the router's welcome does not decode; use a router of the same version".to_owned()))
+        }
         CloseReason::Peer { code: CloseCode::NORMAL | CloseCode::DRAINED, .. } | CloseReason::Local(_) => {
             Ok(())
         }

@@ -7,6 +7,9 @@ use std::sync::mpsc;
 use std::thread;
 use std::time::{Duration, Instant};
 
+use bytes::Bytes;
+use nova_proto_core::{Config, Connection, Event, Role};
+
 use crate::process::{Process, wait_for};
 use crate::scene::{SOON, Scene};
 use crate::serve::{finish, serve, worker};
@@ -186,6 +189,25 @@ fn a_worker_tells_what_is_wrong_with_its_router() {
     let nonsense =
         mislead(1, |mut stream| stream.write_all(&[&preface()[..], &[0xff; 64]].concat()).expect("room"));
     assert!(nonsense.contains("protocol error"), "{nonsense}");
+    let welcome = mislead(1, welcome_with_nonsense);
+    assert!(welcome.contains("the router's welcome does not decode"), "{welcome}");
+}
+
+/// A router as the protocol wants it, whose own part of the Welcome is none.
+fn welcome_with_nonsense(mut stream: UnixStream) {
+    let now = Instant::now();
+    let mut router = Connection::new(Config::new(Role::Router), now).expect("the defaults");
+    let mut buffer = [0; 4096];
+    while router.agreed().is_none() {
+        let count = stream.read(&mut buffer).expect("a Hello");
+        router.receive(&buffer[..count], now);
+        if let Some(Event::Hello { .. }) = router.poll_event() {
+            router.accept(Bytes::from_static(&[0xff])).expect("it waits for this");
+        }
+    }
+    let mut out = Vec::new();
+    router.poll_transmit(&mut out, 1 << 16);
+    stream.write_all(&out).expect("room");
 }
 
 #[test]

@@ -4,7 +4,7 @@
 //! and what a good one holds is compared with the workspace before it counts as current. A directory that cannot be used
 //! is reported, and nothing else.
 //!
-//! - [`format`]: an [`Image`](crate::shard::Image) to bytes and back; no I/O.
+//! - [`mod@format`]: an [`Image`](crate::shard::Image) to bytes and back; no I/O.
 //! - [`store`](Store): the directory; names, reading, atomic writing, and what is thrown away.
 //! - `writer`: the thread that writes, behind everybody's back.
 
