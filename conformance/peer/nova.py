@@ -1,5 +1,5 @@
-"""Section A in small, to play vectors of the application `nova`: a worker that keeps files in dictionaries, and a router
-that checks who wants in. It knows one kind of symbol, `class NAME`. Written from PROTOCOL.md alone."""
+"""Section A in small, to play vectors of the application `nova`: a worker that keeps files in dictionaries, and a
+router that checks who wants in. It knows one kind of symbol, `class NAME`. Written from PROTOCOL.md alone."""
 import os
 import re
 
@@ -136,7 +136,8 @@ class Worker:
         fail_if(len(shard.manifest) < shard.count or shard.wanted, INVALID)
         for entry, (rev, text, arrival) in shard.staged.items():
             _, held, held_since = shard.files.get(shard.manifest[entry], (None, 0, 0))
-            if held == 0 or (held, -held_since) < (rev, -arrival): shard.files[shard.manifest[entry]] = text, rev, arrival
+            if held == 0 or (held, -held_since) < (rev,
+                -arrival): shard.files[shard.manifest[entry]] = text, rev, arrival
         named = set(shard.manifest)
         shard.files = {path: one for path, one in shard.files.items() if one[1] > shard.sync_rev
             or path in named and one[0] is not None}

@@ -3,7 +3,7 @@
 
 `Connection` does no input or output: feed it bytes with receive(), take bytes with pending_output() / wrote(),
 call tick() when next_timer() is due, and look at the events it leaves. `drive()` runs one over a socket.
-Section and rule numbers in comments are those of PROTOCOL.md. Of zstd it reads what `zstd_plain` reads, and writes none.
+Section and rule numbers in comments are those of PROTOCOL.md. Of zstd it reads what `zstd_plain` does, and writes none.
 """
 import os, select, socket, struct, sys, threading, time
 from dataclasses import dataclass, field
@@ -36,7 +36,8 @@ CODES = dict(
     ACK_NO_PROGRESS=61, SLOW_READER=62, KEEPALIVE_TIMEOUT=70, UNEXPECTED_PONG=71, CANCEL_NOT_AGREED=80)
 CODE_NAMES = {number: name for name, number in CODES.items()}
 
-E_INTERNAL, E_CANCELLED, E_DEADLINE, E_REFUSED, E_UNIMPLEMENTED, E_INVALID, E_REPLY_TOO_LARGE, E_DECOMPRESSION = range(1, 9)
+E_INTERNAL, E_CANCELLED, E_DEADLINE, E_REFUSED, E_UNIMPLEMENTED, E_INVALID, E_REPLY_TOO_LARGE, \
+    E_DECOMPRESSION = range(1, 9)
 
 class Violation(Exception):
     """The peer broke a rule; `code` is the name of the close code."""
@@ -199,10 +200,12 @@ class Connection:
     ("open",)
     ("request", id, method, body, ext)  answer with respond() or respond_error()
     ("cancelled", id)                 the handler of id should stop; it must still answer
-    ("answer", call, "ok", body) / ("answer", call, "error", (code, retry, after, message)) / ("answer", call, "failed", why)
+    ("answer", call, "ok", body) / ("answer", call, "error", (code, retry, after, message)) 
+    / ("answer", call, "failed", why)
     ("closed", code name or None, by whom: "local" "peer" "reject" "drop", message)
     """
-    def __init__(self, role, now, limits=None, app=b"", timers=None, cancellation=True, grease=False, versions=((3, 0),),
+    def __init__(self, role, now, limits=None, app=b"", timers=None, cancellation=True, grease=False,
+        versions=((3, 0),),
                  compression=(), next_id=None):
         assert role in ("router", "worker")
         self.role, self.limits, self.app = role, limits or Limits(), app
@@ -233,7 +236,7 @@ class Connection:
         self.linger = False           # ... and the input should be discarded for up to one second (R-2-11)
         # control frames that are due
         self.pong_due = self.goaway_due = self.ping_nonce = None
-        self.ping_due, self.nonce, self.cancels = False, 0, []
+        self.ping_due, self.ping_noticed, self.nonce, self.cancels = False, now, 0, []
         # drain
         self.drain_at, self.drain_sent, self.drain_code = None, False, "DRAINED"
         self.peer_drains, self.peer_drain_at = False, None
@@ -383,7 +386,8 @@ class Connection:
             places = {"AWAITING_HELLO": {HELLO}, "AWAITING_WELCOME": {WELCOME, REJECT}}.get(
                 self.state, KINDS - HANDSHAKE_KINDS)
             refuse_if(kind not in places, "UNEXPECTED_FRAME", f"kind {kind:#x} in {self.state}")
-            refuse_if(kind not in WITH_BODY and self.length > (HELLO_MAX if kind == HELLO else WINDOW), "FRAME_TOO_LARGE")
+            refuse_if(kind not in WITH_BODY and self.length > (HELLO_MAX if kind == HELLO else WINDOW),
+                "FRAME_TOO_LARGE")
             self.unknown_in_row, self.kind = 0, kind
         window = self.length if self.kind == HELLO else min(self.length, WINDOW)
         if len(buf) < 4 + window: return False
@@ -613,7 +617,8 @@ class Connection:
             self.out += PREFACE + frame(REJECT, varint(CODES.get(code, code)) + varint(retry_after_ms)
                                         + blob(cut_text(message)) + varint(0))
         else:
-            self.out += frame(CLOSE, varint(CODES.get(code, code)) + varint(self.peer_highest) + blob(cut_text(message)))
+            self.out += frame(CLOSE,
+                varint(CODES.get(code, code)) + varint(self.peer_highest) + blob(cut_text(message)))
         self.linger = True
         self.over(code, by, message)
 
@@ -626,7 +631,8 @@ class Connection:
         if self.state != "OPEN": return [(self.started + self.timers.handshake, self.handshake_timeout)]
         found = []
         for one in self.served.values():
-            if one.deadline is not None and not one.late and not one.error and one.response is None and not one.answered:
+            answered = one.error or one.response is not None or one.answered
+            if one.deadline is not None and not one.late and not answered:
                 found.append((one.deadline, lambda now, one=one: self.served_late(one)))
         for made in self.waiting + list(self.calls.values()):
             if made.deadline is not None and not made.given_up:
@@ -640,7 +646,8 @@ class Connection:
                 found.append((since + self.timers.stall, lambda now: self.end("SLOW_READER", "", "local")))
         quiet = self.last_in + self.timers.keepalive
         if self.ping_due or self.ping_nonce is not None:
-            found.append((quiet + self.timers.grace, lambda now: self.end("KEEPALIVE_TIMEOUT", "", "local")))
+            found.append((max(quiet, self.ping_noticed) + self.timers.grace,
+                lambda now: self.end("KEEPALIVE_TIMEOUT", "", "local")))
         else: found.append((quiet, self.start_ping))
         return found
     def tick(self, now):
@@ -651,7 +658,7 @@ class Connection:
             self.end("HANDSHAKE_TIMEOUT", "", "local", retry_after_ms=1000)
         else: self.dropped("HANDSHAKE_TIMEOUT")
     def start_ping(self, now):
-        self.ping_due = True
+        self.ping_due, self.ping_noticed = True, now             # late if it was suspended: R-15-6
     def served_late(self, one):
         one.late = True
         if one.running: self.events.append(("cancelled", one.id))
@@ -727,7 +734,7 @@ class Connection:
     def possible(self, made):
         return len(made.body) <= self.peer_limits.max_body and made.cost() <= self.peer_limits.work_budget
     def start_call(self, now):
-        """Open the first call that waits for which slot, budget and window are free; small ones overtake (section 12)."""
+        """Open the first call that waits for which slot, budget and window are free; small ones overtake (12)."""
         if self.drain_at is not None or self.peer_drains or len(self.calls) >= self.peer_limits.max_concurrent:
             return None
         budget = min(self.peer_limits.work_budget, self.limits.work_budget) - self.calls_cost

@@ -295,7 +295,8 @@ class Game:
 
     def acknowledge_large_bodies(self, step, frames, heard):
         """A whole body may need Acks before the subject sends all of it."""
-        if self.over or self.stopped or not any("body" in one and "partial" not in one for one in step.get("tx", [])): return
+        if self.over or self.stopped or not any("body" in one and "partial" not in one for one in step.get("tx",
+            [])): return
         acked = 0
         while any(self.wire.bodies.values()) and self.wire.body_in - acked >= ACK_STEP:
             before, acked = len(frames), self.wire.body_in
@@ -332,7 +333,8 @@ class Game:
         wanted = [one for one in wanted if "optional" not in one]
         check(not wanted, f"did not come: {json.dumps(wanted)[:400]}")
         for one in open_parts + self.whole:
-            if "partial" not in one: check(not self.bodies.left.get(one["id"]), f"the body of {one['id']} is not complete")
+            if "partial" not in one: check(not self.bodies.left.get(one["id"]),
+                f"the body of {one['id']} is not complete")
         self.whole = []
 
     whole = []
@@ -352,7 +354,8 @@ class Game:
     def state(self, wanted):
         said = self.program.ask("state").get("state", {})
         for name in ("served", "calls"):
-            if name in wanted and name in said: check(said[name] == wanted[name], f"{name} is {said[name]}, not {wanted[name]}")
+            if name in wanted and name in said: check(said[name] == wanted[name],
+                f"{name} is {said[name]}, not {wanted[name]}")
         if "held_max" in wanted and "held" in said: check(said["held"] <= wanted["held_max"], f"held is {said['held']}")
 
     def decode(self, step):

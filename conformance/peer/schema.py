@@ -16,14 +16,16 @@ class Schema:
     def walk(self, rule, value, at):
         if rule is True: return
         for keyword, wanted in rule.items():
-            if keyword in SILENT or keyword in ("properties", "additionalProperties") and not isinstance(value, dict): continue
+            if keyword in SILENT or keyword in ("properties", "additionalProperties") and not isinstance(value,
+                dict): continue
             yield from getattr(self, "check_" + keyword.strip("$"))(wanted, value, at, rule)
 
     def check_ref(self, wanted, value, at, _):
         yield from self.walk(self.root["$defs"][wanted.rsplit("/", 1)[1]], value, at)
 
     def check_type(self, wanted, value, at, _):
-        if not isinstance(value, TYPES[wanted]) or wanted == "integer" and isinstance(value, bool): yield f"{at} is no {wanted}"
+        if not isinstance(value, TYPES[wanted]) or wanted == "integer" and isinstance(value,
+            bool): yield f"{at} is no {wanted}"
 
     def check_const(self, wanted, value, at, _):
         if value != wanted or type(value) is not type(wanted): yield f"{at} is not {wanted!r}"

@@ -150,7 +150,8 @@ class Subject:
         if event[0] == "hello":
             why = nova.judge(event[1], self.nova["shards"], self.nova.get("token"))
             if why: self.conn.reject(why)
-            else: self.conn.accept(self.now, messages.encode("WorkerWelcome", {"worker_id": "1", "epoch": "7", "build": "python"}))
+            else: self.conn.accept(self.now,
+                messages.encode("WorkerWelcome", {"worker_id": "1", "epoch": "7", "build": "python"}))
         elif event[0] == "open" and self.conn.role == "worker":
             if messages.decode("WorkerWelcome", self.conn.peer_app)[1]: self.conn.close("BAD_WELCOME")
             return False

@@ -54,7 +54,8 @@ def coverage(found):
                 have.setdefault(one, []).append(case["id"])
     untestable = json.loads((OUT / "untestable.json").read_text())["rules"]
     all_rules, bad = rules(), []
-    for one in sorted({one.rsplit(":", 1)[0] for one in have} - set(all_rules)): bad.append(f"{one} is no rule of PROTOCOL.md")
+    for one in sorted({one.rsplit(":", 1)[0]
+        for one in have} - set(all_rules)): bad.append(f"{one} is no rule of PROTOCOL.md")
     for one, outcome in all_rules.items():
         lacks = [sign for sign in ("pos", "neg") if not have.get(f"{one}:{sign}")]
         excused = untestable.get(one, {})

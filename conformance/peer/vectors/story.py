@@ -234,7 +234,8 @@ def app_pattern(nova, app):
 
 class Group:
     def __init__(self, name, about, generated=False):
-        self.name, self.about, self.generated, self.cases, self.presets, self.stories = name, about, generated, [], {}, 0
+        self.name, self.about, self.generated = name, about, generated
+        self.cases, self.presets, self.stories = [], {}, 0
         GROUPS.append(self)
 
     def case(self, name, about, preset, class_, covered, steps, result=None, requires=None, split=None,

@@ -62,7 +62,7 @@ for ours in LISTS:
             "8-12+" if right else "8-12-", [rx(preface(), welcome(version=chosen), ev=[e_open(version=list(chosen))]
             if right else None, end=None if right else bad("BAD_WELCOME"))], requires=needs, **CASES)
 
-# ---- every frame cut at every byte, and the stream ended there; every header cut at every byte, with a length that agrees
+# ---- every frame cut at every byte, and the stream ended there; every header cut, with a length that agrees
 t = Group("truncation", "Each kind of frame ended by the stream at every byte; and each header shortened to every "
     "length.", generated=True)
 for kind, made in FRAMES.items():
@@ -103,7 +103,8 @@ for role in ("router", "worker"):
             if kind in PLACES[role, stage]: continue
             start = [preface()] if stage == "new" else []
             made = frame(kind, b"", b"???")
-            if stage == "open" and kind >= 0x80: steps, covered, class_ = [rx(*start, made), alive()], "4-5-", "positive"
+            if stage == "open" and kind >= 0x80: steps, covered, class_ = [rx(*start, made),
+                alive()], "4-5-", "positive"
             else:
                 code = "UNEXPECTED_FRAME" if kind in NAMES else "UNKNOWN_KIND"
                 covered = "4-8-" if kind in NAMES else "4-6-" if stage == "new" else "4-4-"
@@ -122,8 +123,8 @@ SITUATIONS = {
     "draining": lambda s: ([asked(s), do("drain", deadline_ms=60000, tx=[GoAway(60000)])], 1),
     "peer-drains": lambda s: ([rx(goaway(60000))], 0),
 }
-# What each situation makes of: a Response to call 1, an Error for it, a part of its answer; a part of request 1, a Cancel
-# of it, a second Request 1. Anything else is ID_NOT_OPEN, or in WRONG.
+# What each situation makes of: a Response to call 1, an Error for it, a part of its answer; a part of request 1, a
+# Cancel of it, a second Request 1. Anything else is ID_NOT_OPEN, or in WRONG.
 OUTCOMES = {"response": {"call-open": "ok"}, "error": {"call-open": "error", "call-answer-incomplete": "error"},
     "answer-chunk": {"call-answer-incomplete": "silent"}, "chunk": {"request-incomplete": "silent"},
     "cancel": {"request-running": "cancelled", "request-incomplete": "answered", "request-answered": "silent",

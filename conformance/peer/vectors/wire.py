@@ -62,7 +62,8 @@ def hex_or_repeat(data):
     """Hex, or the generator of bytes that repeat themselves."""
     if len(data) > 100:
         for period in (one for one in range(1, 41) if len(data) % one == 0):
-            if data == data[:period] * (len(data) // period): return {"repeat": data[:period].hex(), "count": len(data) // period}
+            if data == data[:period] * (len(data) // period): return {"repeat": data[:period].hex(),
+                "count": len(data) // period}
     return data.hex()
 
 
@@ -154,7 +155,8 @@ def reject(code=26, after=0, message=b"no", ext=(), tail=b""):
         diag=f"Reject code {code} after {after} ms")
 
 
-def request(id, body=b"", body_len=None, codec=0, raw=0, reply_max=16384, deadline=0, ext=(), method=0x0300, length=None):
+def request(id, body=b"", body_len=None, codec=0, raw=0, reply_max=16384, deadline=0, ext=(), method=0x0300,
+    length=None):
     body = as_b(body)
     body_len = len(body) if body_len is None else body_len
     said = f"Request {id}: {len(body)} of {body_len} bytes, reply_max {reply_max}"
