@@ -25,7 +25,7 @@ fuzz SECONDS='60' *TARGETS:
 fuzz-minimise *TARGETS:
     proto-core/fuzz/minimise {{TARGETS}}
 
-# How much memory an index takes, on ten copies of the JDK's sources; fails above a fixed ceiling.
+# How much memory an index takes, on eleven copies of the JDK's sources; fails above a fixed ceiling.
 bench-memory *ARGS:
     cargo build --release -p nova-router -p nova-worker
     cargo run --release -p nova-conformance --example memory -- {{ARGS}}

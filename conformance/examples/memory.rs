@@ -5,7 +5,7 @@
 //! cargo run --release -p nova-conformance --example memory -- [SOURCES] [COPIES]
 //! ```
 //!
-//! Makes a tree of `COPIES` copies of `SOURCES` (10 of `target/corpus/openjdk-17`) below `target`, each below a directory of
+//! Makes a tree of `COPIES` copies of `SOURCES` (11 of `target/corpus/openjdk-17`) below `target`, each below a directory of
 //! its own, so that all their shards differ; the copies are hard links and take no room. Indexes it three times, with an
 //! empty cache, with a full one and without one, and prints what each run took. Fails if the processes of a run together
 //! were ever larger than [`CEILING`].
@@ -20,7 +20,7 @@ use std::time::{Duration, Instant};
 use serde_json::Value;
 
 /// What router and workers may take together at their largest, in bytes.
-const CEILING: u64 = 1 << 30;
+const CEILING: u64 = 512 << 20;
 
 /// How often the sizes are looked at; the system itself remembers the largest.
 const POLL: Duration = Duration::from_millis(20);
@@ -28,7 +28,7 @@ const POLL: Duration = Duration::from_millis(20);
 fn main() -> ExitCode {
     let mut args = std::env::args().skip(1);
     let sources = args.next().unwrap_or_else(|| "target/corpus/openjdk-17".to_owned());
-    let copies = args.next().map_or(10, |count| count.parse().expect("COPIES is a number"));
+    let copies = args.next().map_or(11, |count| count.parse().expect("COPIES is a number"));
     let work = Path::new("target/memory");
     let (tree, cache) = (work.join(format!("{copies}")), work.join("cache"));
     let _ = fs::remove_dir_all(&cache);

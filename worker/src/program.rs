@@ -240,7 +240,7 @@ async fn check_welcome(handle: &Handle) {
             );
         }
         Err(error) => {
-            handle.close(CloseCode::BAD_WELCOME, &format!("WorkerWelcome does not decode: {error}"))
+            handle.close(CloseCode::BAD_WELCOME, &format!("WorkerWelcome does not decode: {error}"));
         }
     }
 }
