@@ -206,7 +206,7 @@ fn welcome_with_nonsense(mut stream: UnixStream) {
         }
     }
     let mut out = Vec::new();
-    router.poll_transmit(&mut out, 1 << 16);
+    assert!(router.poll_transmit(&mut out, 1 << 16) > 0);
     stream.write_all(&out).expect("room");
 }
 
