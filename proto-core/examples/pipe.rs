@@ -91,7 +91,10 @@ pub(crate) fn main() -> Result<(), Box<dyn Error>> {
             Event::Cancelled { id } => pipe.worker.respond(id, "")?,
             Event::Answer { result: Ok(body), .. } => assert_eq!(body, Body::from("ping")),
             Event::Answer { result: Err(error), .. } => {
-                assert_eq!((error, pipe.now - start), (CallError::Deadline, Duration::from_secs(30)));
+                assert_eq!(
+                    (error, pipe.now - start),
+                    (CallError::Deadline { retry_safe: false }, Duration::from_secs(30))
+                );
                 pipe.router.close(CloseCode::NORMAL, "done");
             }
             _ => {}

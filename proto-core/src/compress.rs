@@ -56,8 +56,7 @@ fn inflate(frame: &[u8], raw_len: usize) -> Result<Vec<u8>, String> {
     if !frame.starts_with(&MAGIC) {
         return Err("the body is no zstd frame".to_owned());
     }
-    // The two lowest bits of the frame header's first byte say how long the dictionary's id is.
-    if frame.get(MAGIC.len()).is_none_or(|descriptor| descriptor & 3 != 0) {
+    if names_dictionary(frame.get(MAGIC.len()..).unwrap_or_default()) {
         return Err("the frame names a dictionary, or ends".to_owned());
     }
     // The decoder would notice at the end; a frame that says at its beginning what it breaks need not be decompressed.
@@ -88,6 +87,16 @@ fn inflate(frame: &[u8], raw_len: usize) -> Result<Vec<u8>, String> {
         return Err("bytes behind the frame".to_owned());
     }
     Ok(raw)
+}
+
+/// Whether a frame's header, without its magic number, names a dictionary, or is too short to tell. The id 0 is that of none.
+fn names_dictionary(header: &[u8]) -> bool {
+    let Some(descriptor) = header.first() else { return true };
+    let length = [0, 1, 2, 4].get(usize::from(descriptor & 3)).copied().unwrap_or(0);
+    // A frame of a single segment has no byte for its window before the id.
+    let start = if descriptor & 0x20 == 0 { 2 } else { 1_usize };
+    let id = header.get(start..start.saturating_add(length));
+    length > 0 && id.is_none_or(|id| id.iter().any(|byte| *byte != 0))
 }
 
 #[cfg(test)]
@@ -253,6 +262,11 @@ mod tests {
         // Many skippable frames are refused at their first byte.
         let flood = [0x50, 0x2a, 0x4d, 0x18, 0, 0, 0, 0].repeat(1 << 20);
         assert!(refused(flood, 15).contains("no zstd frame"));
+        // The id 0 names none.
+        let mut none = one;
+        none[4] |= 1;
+        none.insert(5, 0);
+        assert!(decompress(&zstd_body(none, 15)).is_ok());
         assert!(refused(Vec::new(), 0).contains("no zstd frame"));
         assert!(refused(MAGIC.to_vec(), 0).contains("ends"));
     }

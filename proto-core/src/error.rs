@@ -374,7 +374,10 @@ pub enum CallError {
     Remote(ErrorReply),
     /// The deadline passed here; the peer was told to stop.
     #[error("the deadline passed")]
-    Deadline,
+    Deadline {
+        /// Whether the request was never sent, so that sending it again is safe.
+        retry_safe: bool,
+    },
     /// One side began to drain before the request was sent. Safe to send elsewhere.
     #[error("the connection is draining")]
     Draining,

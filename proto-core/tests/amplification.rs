@@ -13,8 +13,20 @@ use serde::{Deserialize, Serialize};
 use counting::peak_of;
 
 /// A body in which a list has so many elements, each as small as it can be, between what stands before and behind it.
-fn list(before: &[u8], count: u32, element: &[u8], behind: &[u8]) -> Vec<u8> {
-    [before, &encode(&count), &element.repeat(count as usize), behind].concat()
+fn list(before: &[u8], count: u32, element: impl Fn(u32) -> Vec<u8>, behind: &[u8]) -> Vec<u8> {
+    let elements: Vec<u8> = (0..count).flat_map(element).collect();
+    [before, &encode(&count), &elements, behind].concat()
+}
+
+/// The same element each time.
+fn same(element: &[u8]) -> impl Fn(u32) -> Vec<u8> {
+    let element = element.to_vec();
+    move |_| element.clone()
+}
+
+/// Ranges of one number each, in ascending order.
+fn range(index: u32) -> Vec<u8> {
+    encode(&(index, 1_u32)).into()
 }
 
 /// Decodes `bytes`, which must go well or not, and returns the most bytes that were held at once.
@@ -53,25 +65,25 @@ macro_rules! worst {
 }
 
 worst! {
-    worker_hello_claim: WorkerHello, &[0, 1], 256, &[], &[0, 0, 0], 12, 3;
-    worker_hello_cached: WorkerHello, &[0; 20], 32, &[0, 0], &[0], 7, 3;
-    sync_page: SyncPage<'_>, &[0, 0], 16_384, &[0, 0, 0], &[], 60, 960;
-    page_reply: PageReply, &[0, 1], 16_384, &[], &[], 12, 192;
-    load_files: LoadFiles<'_>, &[0, 0, 1], 4096, &[0, 0], &[], 40, 240;
-    remove_files: RemoveFiles<'_>, &[0], 4096, &[0, 0, 0], &[], 48, 96;
-    search_symbols: SearchSymbols, &[0, 1], 256, &[], &[0, 0, 0], 12, 3;
-    search_reply: SearchReply, &[0; 7], 10_000, &[], &[0, 0], 38, 2112;
-    search_reply_warming: SearchReply, &[0, 1], 256, &[0, 0], &[], 12, 3;
-    symbol_page_of_empty_files: SymbolPage<'_>, &[0, 0], 65_536, &[], &[0], 60, 3840;
-    symbol_page_of_single_symbols: SymbolPage<'_>, &[0, 1, 0, 0, 0, 0, 0], 65_536, &[], &[0], 27, 6656;
-    symbol_page_of_one_file: SymbolPage<'_>, &[0; 5], 65_536, &[1, 0], &[0], 39, 6144;
-    worker_stats: WorkerStats, &[0; 26], 16_384, &[0; 7], &[], 11, 2112;
+    worker_hello_claim: WorkerHello, range, 256, &[], &[0, 0, 0], 12, 3;
+    worker_hello_cached: WorkerHello, same(&[0; 20]), 32, &[0, 0], &[0], 7, 3;
+    sync_page: SyncPage<'_>, same(&[0, 0]), 16_384, &[0, 0, 0], &[], 60, 960;
+    page_reply: PageReply, range, 16_384, &[], &[], 9, 192;
+    load_files: LoadFiles<'_>, same(&[0, 0, 1]), 4096, &[0, 0], &[], 40, 240;
+    remove_files: RemoveFiles<'_>, same(&[0]), 4096, &[0, 0, 0], &[], 48, 96;
+    search_symbols: SearchSymbols, range, 256, &[], &[0, 0, 0], 12, 3;
+    search_reply: SearchReply, same(&[0; 7]), 10_000, &[], &[0, 0], 38, 2112;
+    search_reply_warming: SearchReply, range, 256, &[0, 0], &[], 12, 3;
+    symbol_page_of_empty_files: SymbolPage<'_>, same(&[0, 0]), 65_536, &[], &[0], 60, 3840;
+    symbol_page_of_single_symbols: SymbolPage<'_>, same(&[0, 1, 0, 0, 0, 0, 0]), 65_536, &[], &[0], 27, 6656;
+    symbol_page_of_one_file: SymbolPage<'_>, same(&[0; 5]), 65_536, &[1, 0], &[0], 39, 6144;
+    worker_stats: WorkerStats, same(&[0; 26]), 16_384, &[0; 7], &[], 11, 2112;
 }
 
 /// However its symbols are spread over files, a page holds at most 65,536 of them.
 #[test]
 fn the_symbols_of_a_page_are_counted_together() {
-    let file = |symbols: u32| list(&[0], symbols, &[0; 5], &[]);
+    let file = |symbols: u32| list(&[0], symbols, same(&[0; 5]), &[]);
     let page = |files: &[u32]| {
         let files: Vec<Vec<u8>> = files.iter().map(|symbols| file(*symbols)).collect();
         [&encode(&(files.len() as u32))[..], &files.concat(), &[0]].concat()

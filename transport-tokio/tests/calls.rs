@@ -165,7 +165,7 @@ async fn a_call_ends_at_its_deadline_on_both_sides() {
     let service = Service::default();
     let ((router, _), (worker, _)) = pair(4096, &service);
     let call = Call { timeout: Some(Duration::from_millis(200)), ..call(NEVER, "") };
-    assert_eq!(within(ask(&router, call)).await, Err(CallError::Deadline));
+    assert_eq!(within(ask(&router, call)).await, Err(CallError::Deadline { retry_safe: false }));
     within(async {
         while worker.stats().serving > 0 {
             tokio::task::yield_now().await;

@@ -96,6 +96,14 @@ impl WorkerService {
         Ok((Self { inner: Arc::new(inner) }, stopped))
     }
 
+    /// Answers a request where it is called, on no other thread.
+    ///
+    /// # Errors
+    /// The error that answers the request.
+    pub fn answer(&self, method: u16, body: &[u8]) -> Result<Bytes, ErrorReply> {
+        self.inner.answer(method, body)
+    }
+
     /// Keeps what has changed, and waits for it; tells whether it was done in time. What was not is missing at the next
     /// start, and nothing else.
     pub fn flush(&self, within: Duration) -> bool {
@@ -277,8 +285,11 @@ impl Inner {
     }
 
     fn numbers(&self, ranges: &[ShardRange]) -> Result<Vec<u32>, ErrorReply> {
-        shards_in(ranges, messages::MAX_SHARDS)
-            .ok_or_else(|| ErrorReply::new(ErrorCode::INVALID, "the ranges of shards are not in order"))
+        // Their order was checked when they were decoded, so what is wrong is a number that no shard has.
+        shards_in(ranges, messages::MAX_SHARDS).ok_or_else(|| {
+            let message = format!("a shard above {}, where none can be", messages::MAX_SHARDS);
+            ErrorReply::new(ErrorCode::UNKNOWN_SHARD, message)
+        })
     }
 
     fn find(&self, number: u32) -> Result<&Slot, ErrorReply> {

@@ -261,7 +261,7 @@ impl Shard {
     }
 
     /// Takes files of the sync. They are published at once, as not yet current: an answer from what is there is better
-    /// than none. A file that was changed since with a higher revision stays as it is.
+    /// than none. A file that was changed since, or came before, with this revision or a higher one stays as it is.
     ///
     /// # Errors
     /// `STALE_SYNC`; `NOT_IN_MANIFEST`, and then nothing is taken.
@@ -279,7 +279,7 @@ impl Shard {
             staged.state =
                 if matches!(file, Arrived::Skipped) { EntryState::Skipped } else { EntryState::Loaded };
             self.counters.revision = self.counters.revision.max(rev);
-            if newest(&self.files, self.floor, &staged.path) > rev {
+            if newest(&self.files, self.floor, &staged.path) >= rev {
                 continue;
             }
             let path = Arc::clone(&staged.path);

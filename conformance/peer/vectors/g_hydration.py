@@ -168,7 +168,7 @@ talk("batches-any-order", "Batches in any order, and one of them twice: the same
     "digest": digest(("A.java", A), ("B.java", B_), ("C.java", C))}))
 talk("batch-while-pages-come", "Contents of a page that has come may be sent before the next page.", "A-13+ A-14+",
     Talk().sync().page("A.java").load((0, 10, A)).page("B.java", first=1).load((1, 10, B_)).index(answer={"files": 2}))
-talk("empty-batch", "A batch of nothing.", "A-13+", Talk().filled().load())
+talk("empty-batch", "A batch of nothing.", "A-13+", Talk().sync().page("A.java").load().load((0, 10, A)))
 talk("shard-by-shard", "Two shards do not know of each other.", "A-8+ A-15+",
     Talk().filled().sync(shard=5, sync=9, files=1).page("A.java", shard=5, sync=9).load((0, 10, C), shard=5,
     sync=9).index(shard=5, sync=9, answer={"files": 1}) .files(("A.java", "Gamma"), shard=5).files(("A.java", "Alpha"),
@@ -327,7 +327,7 @@ OTHER_KEY = bytes(range(1, 17)).hex()
 talk("other-key", "SyncShard names another key: what the worker holds is absent, its digest does not help.",
     "A-32+ A-32-",
     Talk().filled().sync(sync=2, key=OTHER_KEY, digest=digest(("A.java", A), ("B.java", B_)),
-    answer={"pages": True}).files())
+    answer={}).files())
 talk("other-key-hashes", "Nor do the hashes of its files: all of them are wanted.", "A-32+ A-32-",
     Talk().filled().sync(sync=2, key=OTHER_KEY).page("A.java", "B.java", sync=2,
     hashes={"A.java": blake3.content_hash(A),
@@ -456,4 +456,8 @@ talk("stats-skipped", "Files that came as skipped are counted, for the last sync
 talk("stats-not-current", "A shard that was not committed since its last SyncShard is not current.", "A-9+ A-26+",
     Talk().filled().sync(sync=2).ask("GetWorkerStats", {}, {"shards": [{"shard": 0, "current": False}, {"shard": 1},
     {"shard": 5}]}))
-talk("shutdown", "Shutdown is answered before the worker ends.", "A-10+", Talk().ask("Shutdown", {}))
+asking = Talk().ask("Shutdown", {}).steps[-1]
+draining = asking | {"tx": [{"frame": "GoAway"}] + asking["tx"], "end": end("DRAINED")}
+g.case("shutdown", "Shutdown is answered before the worker ends.", W, "positive", "A-10+", [], requires="nova",
+    branches=[branch("stays", False, "the process ends when the router ends the connection", [asking]),
+        branch("drains", True, "a worker that goes may say so itself", [draining])])

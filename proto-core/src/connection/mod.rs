@@ -219,6 +219,8 @@ pub struct Stats {
     pub requests_sent: u64,
     /// Requests of ours waiting or open now.
     pub calls: usize,
+    /// Of these, requests open at the peer.
+    pub calls_open: usize,
     /// Requests of the peer open now.
     pub serving: usize,
     /// What the peer's open requests cost of our work budget now, in bytes.
@@ -323,6 +325,7 @@ impl Connection {
     pub fn stats(&self) -> Stats {
         Stats {
             calls: self.calls.len(),
+            calls_open: self.calls.open(),
             serving: self.served.len(),
             serving_cost: self.served.cost(),
             round_trip: self.keepalive.round_trip,

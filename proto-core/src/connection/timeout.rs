@@ -22,7 +22,7 @@ impl Connection {
                     Some(self.keepalive_due()),
                     self.pacing.waiting_since().map(|since| later(since, timers.stall)),
                     self.blocked_since.map(|since| later(since, timers.stall)),
-                    self.drain.ours,
+                    self.drain_due(),
                     self.drain.theirs,
                     self.deadlines.first().map(|(at, _)| *at),
                 ];
@@ -71,6 +71,11 @@ impl Connection {
         }
     }
 
+    /// When the time is up that our GoAway names; not before it was sent, or the peer would never hear of it.
+    fn drain_due(&self) -> Option<Instant> {
+        self.drain.ours.filter(|_| self.control.goaway.is_none())
+    }
+
     fn expire_deadlines(&mut self) {
         while let Some(&(at, whose)) = self.deadlines.first() {
             if at > self.now {
@@ -79,10 +84,12 @@ impl Connection {
             self.deadlines.pop_first();
             match whose {
                 Expiring::Call(key) => {
-                    if self.calls.withdraw(key).is_none() {
+                    let retry_safe = self.calls.withdraw(key).is_some();
+                    if !retry_safe {
                         self.abandon_open_call(key);
                     }
-                    self.events.push_back(Event::Answer { key, result: Err(CallError::Deadline) });
+                    self.events
+                        .push_back(Event::Answer { key, result: Err(CallError::Deadline { retry_safe }) });
                 }
                 Expiring::Served(id) => self.abandon_served(id, ErrorCode::DEADLINE),
             }
@@ -93,7 +100,7 @@ impl Connection {
         let timers = self.config.timers;
         let stalled =
             |since: Option<Instant>| since.is_some_and(|since| later(since, timers.stall) <= self.now);
-        if self.drain.ours.is_some_and(|deadline| deadline <= self.now) {
+        if self.drain_due().is_some_and(|deadline| deadline <= self.now) {
             let code = CloseCode::DRAIN_DEADLINE;
             self.end(CloseReason::Local(code), Some((code, "")));
         } else if self.drain.theirs.is_some_and(|deadline| deadline <= self.now) {

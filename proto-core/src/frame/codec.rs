@@ -11,7 +11,10 @@ use crate::error::PeerError;
 ///
 /// Postcard accepts integers that are longer than need be; the protocol does not, so that every value has one
 /// encoding. The check encodes the value again and compares, without allocating.
-pub(crate) fn decode_header<'a, T>(kind: Kind, bytes: &'a [u8]) -> Result<(T, usize), PeerError>
+///
+/// # Errors
+/// [`PeerError::Malformed`] or [`PeerError::NotCanonical`].
+pub fn decode_header<'a, T>(kind: Kind, bytes: &'a [u8]) -> Result<(T, usize), PeerError>
 where
     T: Deserialize<'a> + Serialize,
 {

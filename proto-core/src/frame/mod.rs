@@ -10,7 +10,8 @@ mod extensions;
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
-pub(crate) use codec::{canonical, decode_header, encode_body_frame, encode_frame, encode_ignorable};
+pub use codec::decode_header;
+pub(crate) use codec::{canonical, encode_body_frame, encode_frame, encode_ignorable};
 pub use extensions::{Extensions, TRACE_CONTEXT};
 
 use crate::bounded;

@@ -1,6 +1,7 @@
 //! The application parts of the handshake.
 
-use serde::{Deserialize, Serialize};
+use serde::de::Error as _;
+use serde::{Deserialize, Deserializer, Serialize};
 
 use super::Token;
 use super::hydration::Digest;
@@ -17,7 +18,7 @@ const MAX_CACHED: usize = 32;
 pub struct WorkerHello {
     /// The shards it claims, as ranges in ascending order without overlap. Shard numbers are the router's: the
     /// positions in its layout.
-    #[serde(deserialize_with = "bounded::list::<_, _, MAX_RANGES>")]
+    #[serde(deserialize_with = "ranges::<_, _, MAX_RANGES>")]
     pub claim: Vec<ShardRange>,
     /// A shared secret, if the router asks for one. Only over local sockets and verified TLS.
     #[serde(deserialize_with = "Token::deserialize_optional")]
@@ -64,6 +65,31 @@ pub struct WorkerWelcome {
     /// The program and its version.
     #[serde(deserialize_with = "bounded::text::<_, 128>")]
     pub build: String,
+}
+
+/// Ranges of at least one number each, in ascending order and without overlap; at most `MAX` of them.
+pub(super) fn ranges<'de, D, T, const MAX: usize>(deserializer: D) -> Result<Vec<T>, D::Error>
+where
+    D: Deserializer<'de>,
+    T: Deserialize<'de> + Copy + Into<(u32, u32)>,
+{
+    let ranges: Vec<T> = bounded::list::<_, _, MAX>(deserializer)?;
+    let mut free = 0;
+    for &range in &ranges {
+        let (first, count) = range.into();
+        let after = u64::from(first).saturating_add(count.into());
+        if count == 0 || u64::from(first) < free || after > 1 << 32 {
+            return Err(D::Error::custom("ranges that are empty, overlap or are out of order"));
+        }
+        free = after;
+    }
+    Ok(ranges)
+}
+
+impl From<ShardRange> for (u32, u32) {
+    fn from(range: ShardRange) -> Self {
+        (range.first, range.count)
+    }
 }
 
 /// Shard numbers as ranges; `None` if they take more ranges than a message may hold.

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::MAX_PATH;
 use super::codec::Method;
+use super::hello::ranges;
 use crate::bounded;
 use crate::config::SMALL_BODY;
 
@@ -98,7 +99,7 @@ pub struct ManifestEntry<'a> {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PageReply {
     /// Numbers of entries, as ascending ranges of first and count.
-    #[serde(deserialize_with = "bounded::list::<_, _, MAX_PAGE>")]
+    #[serde(deserialize_with = "ranges::<_, _, MAX_PAGE>")]
     pub wanted: Vec<(u32, u32)>,
 }
 

@@ -6,7 +6,7 @@ use serde::de::{DeserializeSeed, Deserializer, Error, SeqAccess, Visitor};
 use serde::{Deserialize, Serialize};
 
 use super::codec::Method;
-use super::hello::ShardRange;
+use super::hello::{ShardRange, ranges};
 use super::{MAX_HITS, MAX_PATH, MAX_QUERY, SymbolHit, SymbolKind};
 use crate::bounded::{self, AtMost};
 
@@ -20,7 +20,7 @@ const MAX_LISTED: usize = 65_536;
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SearchSymbols {
     /// Where to look, as ascending ranges; all of them shards of this worker.
-    #[serde(deserialize_with = "bounded::list::<_, _, MAX_RANGES>")]
+    #[serde(deserialize_with = "ranges::<_, _, MAX_RANGES>")]
     pub shards: Vec<ShardRange>,
     /// What to look for; see the specification of queries.
     #[serde(deserialize_with = "bounded::text::<_, MAX_QUERY>")]
@@ -46,7 +46,7 @@ pub struct SearchReply {
     /// Whether there are, or may be, more matches than these.
     pub truncated: bool,
     /// Shards whose index is not known to be current yet; what they hold is in the answer.
-    #[serde(deserialize_with = "bounded::list::<_, _, MAX_RANGES>")]
+    #[serde(deserialize_with = "ranges::<_, _, MAX_RANGES>")]
     pub warming: Vec<ShardRange>,
 }
 

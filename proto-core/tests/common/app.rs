@@ -190,7 +190,7 @@ impl App {
                         Outcome::Reply
                     }
                     Err(CallError::Remote(error)) => Outcome::Failed(error.code),
-                    Err(CallError::Deadline) => Outcome::Deadline,
+                    Err(CallError::Deadline { .. }) => Outcome::Deadline,
                     Err(CallError::Draining) => Outcome::Draining,
                     Err(CallError::Closed { retry_safe }) => Outcome::Closed { retry_safe },
                     Err(error) => panic!("{error:?}"),

@@ -178,8 +178,9 @@ impl Session {
                 let mine = self.mine.get_mut(&key).expect("it has a timer");
                 mine.deadline = None;
                 if mine.wanted && !mine.answered {
+                    let retry_safe = mine.open.is_none();
                     self.give_up(key);
-                    self.observe(Event::Answer { key, result: Err(CallError::Deadline) });
+                    self.observe(Event::Answer { key, result: Err(CallError::Deadline { retry_safe }) });
                 }
             }
             Timer::Theirs(id) => {

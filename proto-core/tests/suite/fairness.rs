@@ -140,5 +140,8 @@ fn a_call_is_given_up_after_a_minute_unless_told_otherwise() {
         victim.output();
         assert_eq!(victim.pass(SECOND), []);
     }
-    assert_eq!(victim.pass(SECOND), [Event::Answer { key, result: Err(CallError::Deadline) }]);
+    assert_eq!(
+        victim.pass(SECOND),
+        [Event::Answer { key, result: Err(CallError::Deadline { retry_safe: false }) }]
+    );
 }

@@ -193,7 +193,7 @@ impl Model {
         let [outcome] = &self.outcomes[..] else { panic!("one outcome: {:?}", self.outcomes) };
         match outcome {
             Ok(len) => assert_eq!((*len, self.started), (self.variant.reply, 1)),
-            Err(CallError::Deadline) => {}
+            Err(CallError::Deadline { .. }) => {}
             Err(CallError::Draining) => assert_eq!(self.started, 0),
             Err(CallError::Remote(error)) => match error.code {
                 ErrorCode::REFUSED => assert_eq!(self.started, 0, "refused is not started"),

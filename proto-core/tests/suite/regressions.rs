@@ -256,3 +256,40 @@ fn nothing_comes_behind_the_end_of_the_stream_and_an_empty_read_is_no_sign_of_li
     assert_eq!(victim.conn.stats().bytes_received, before);
     assert_eq!(victim.events(), [Event::Closed(CloseReason::Eof)]);
 }
+
+/// R-16-24: who looks at the time before the transport has taken anything must not skip it.
+#[test]
+fn a_drain_without_time_sends_goaway_all_the_same() {
+    let mut victim = Victim::router();
+    victim.conn.drain(Duration::ZERO, victim.now).expect("open");
+    assert_eq!(victim.pass(Duration::ZERO), []);
+    assert_eq!(victim.sent()[0].kind, wire::GOAWAY);
+    assert_eq!(victim.conn.poll_timeout(), None, "nothing was open: it has ended");
+
+    let mut victim = Victim::worker();
+    victim.takes(&wire::request(2, b""));
+    victim.conn.drain(Duration::ZERO, victim.now).expect("open");
+    assert_eq!(victim.pass(Duration::ZERO), []);
+    assert_eq!(victim.sent()[0].kind, wire::GOAWAY);
+    assert_eq!(victim.conn.poll_timeout(), Some(victim.now));
+    victim.pass(Duration::ZERO);
+    assert_eq!(victim.code(), CloseCode::DRAIN_DEADLINE);
+}
+
+/// A range is a range where it is decoded, not only where its numbers are counted out.
+#[test]
+fn ranges_that_are_none_do_not_decode() {
+    use nova_proto_core::messages::{PageReply, SearchSymbols, decode};
+    for (bytes, good) in [
+        (&[2, 3, 3, 9, 1][..], true),
+        (&[2, 3, 3, 6, 1], true),
+        (&[1, 3, 0], false),
+        (&[2, 3, 3, 5, 1], false),
+        (&[2, 9, 1, 3, 3], false),
+        (&[1, 0xff, 0xff, 0xff, 0xff, 0x0f, 1], true),
+        (&[1, 0xff, 0xff, 0xff, 0xff, 0x0f, 2], false),
+    ] {
+        assert_eq!(decode::<PageReply>(bytes).is_ok(), good, "{bytes:?}");
+        assert_eq!(decode::<SearchSymbols>(&[bytes, &[0, 0, 10]].concat()).is_ok(), good, "{bytes:?}");
+    }
+}

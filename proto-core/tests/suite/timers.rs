@@ -226,7 +226,10 @@ fn a_calls_deadline_ends_it_here_and_tells_the_peer() {
     let key = victim.conn.call(call, victim.now).expect("open");
     assert_eq!(victim.sent()[0].int(6), 2000);
     assert_eq!(victim.pass(secs(2) - MS), []);
-    assert_eq!(victim.pass(MS), [Event::Answer { key, result: Err(CallError::Deadline) }]);
+    assert_eq!(
+        victim.pass(MS),
+        [Event::Answer { key, result: Err(CallError::Deadline { retry_safe: false }) }]
+    );
     assert_eq!(victim.sent()[0].kind, wire::CANCEL);
     assert_eq!(victim.takes(&wire::response(2, 0, b"").bytes()), [], "too late");
     victim.is_empty();
@@ -240,7 +243,10 @@ fn a_call_that_still_waits_at_its_deadline_is_never_sent() {
     let call = Call { timeout: Some(secs(2)), ..Call::new(2, "") };
     let key = victim.conn.call(call, victim.now).expect("it waits");
     assert_eq!(victim.sent().len(), 1);
-    assert_eq!(victim.pass(secs(2)), [Event::Answer { key, result: Err(CallError::Deadline) }]);
+    assert_eq!(
+        victim.pass(secs(2)),
+        [Event::Answer { key, result: Err(CallError::Deadline { retry_safe: true }) }]
+    );
     victim.takes(&wire::response(2, 0, b"").bytes());
     assert_eq!(victim.output(), b"");
     victim.is_empty();

@@ -308,7 +308,7 @@ async fn wait(handle: &Handle, call: Call) -> Result<Body, HydrateError> {
     })?;
     pending.await.map_err(|error| match error {
         CallError::Remote(error) => HydrateError::Refused(error),
-        CallError::Deadline => HydrateError::Late,
+        CallError::Deadline { .. } => HydrateError::Late,
         _ => HydrateError::ConnectionLost,
     })
 }
