@@ -132,7 +132,7 @@ BOOL = Choice(unit(False), unit(True))
 LIMITS = Struct(max_frame=U32, max_body=U32, work_budget=U64, max_concurrent=U32)
 EXT = List(Tuple(U16, Bytes()), 8)
 COUNTERS = Struct(epoch=U64, revision=U64, generation=U64, files=U32, symbols=U64, digest=RAW16)
-CONTENT = Choice(named("text", Text()), unit("gone"), unit("skipped"))
+CONTENT = Choice(named("text", Text()), unit("gone"), named("skipped", Text(128)))
 CACHED = Struct(shard=U32, revision=U64, generation=U64, symbols=U64, digest=RAW16)
 HIT = Struct(name=Text(), kind=Kind(), container=Text(), path=Text(), line=U32, column=U32, score=U32)
 LISTED = Struct(name=Text(), kind=Kind(), container=Text(), line=U32, column=U32)
@@ -183,7 +183,8 @@ MESSAGES = {
     "ListSymbols": Struct(shard=U32, **{"from": Text(4096)}, skip=U32, limit=U32),
     "ListSymbolsAnswer": Struct(files=Pages(Struct(path=Text(4096), symbols=List(LISTED, 65536)), 65536), more=BOOL),
     "GetWorkerStats": NOTHING,
-    "GetWorkerStatsAnswer": Struct(pid=U32, parsed=U64, received=U64, cache=CACHE, shards=List(STATS, 16384)),
+    "GetWorkerStatsAnswer": Struct(pid=U32, parsed=U64, received=U64, cache=CACHE, shards=List(STATS, 16384),
+        skipped=List(Struct(shard=U32, path=Text(4096), reason=Text(128)), 64)),
     "Shutdown": NOTHING,
     "ShutdownAnswer": NOTHING,
 }

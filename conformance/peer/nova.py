@@ -30,7 +30,7 @@ class Shard:
         self.epoch = self.sync = None
         self.manifest, self.wanted, self.staged = [], set(), {}
         self.count = self.sync_rev = self.revision = self.generation = 0
-        self.committed, self.digest, self.arrivals, self.skipped = False, ZEROS, 0, set()
+        self.committed, self.digest, self.arrivals, self.skipped = False, ZEROS, 0, {}
         self.absent_rev = 0           # of what the last manifest did not name
 
     def present(self):
@@ -93,7 +93,7 @@ class Worker:
             shard.absent_rev = 0
         shard.key = value["key"]
         shard.epoch, shard.sync, shard.sync_rev = int(value["epoch"]), int(value["sync"]), int(value["rev"])
-        shard.count, shard.manifest, shard.wanted, shard.staged, shard.skipped = value["files"], [], set(), {}, set()
+        shard.count, shard.manifest, shard.wanted, shard.staged, shard.skipped = value["files"], [], set(), {}, {}
         if value["digest"] is not None and shard.digest == value["digest"] and shard.digest != ZEROS:
             shard.committed = True
             return {"counters": shard.counters()}
@@ -122,11 +122,12 @@ class Worker:
         fail_if(any(one["entry"] >= len(shard.manifest) for one in value["files"]), NOT_IN_MANIFEST)
         symbols = 0
         for one in value["files"]:
-            text = one["content"]["text"] if isinstance(one["content"], dict) else None
+            text = one["content"].get("text") if isinstance(one["content"], dict) else None
             if one["entry"] not in shard.staged or int(one["rev"]) > shard.staged[one["entry"]][0]:
                 shard.staged[one["entry"]] = int(one["rev"]), text, shard.arrival()
             shard.wanted.discard(one["entry"])
-            if one["content"] == "skipped": shard.skipped.add(one["entry"])
+            if isinstance(one["content"], dict) and "skipped" in one["content"]:
+                shard.skipped[one["entry"]] = one["content"]["skipped"]
             if text is not None: self.count(text)
             symbols += len(CLASS.findall(text or ""))
         return {"files": len(value["files"]), "symbols": str(symbols)}
@@ -192,7 +193,9 @@ class Worker:
         return {"pid": os.getpid(), "parsed": str(self.parsed), "received": str(self.received),
             "cache": {"state": "off", "loaded": 0, "written": 0, "problem": ""}, "shards": [{"shard": number,
             "counters": shard.counters(), "current": shard.committed, "skipped": len(shard.skipped), "memory": "0",
-            "disk": "0"} for number, shard in self.shards.items()]}
+            "disk": "0"} for number, shard in self.shards.items()], "skipped": [{"shard": number,
+            "path": shard.manifest[entry], "reason": reason} for number, shard in self.shards.items()
+            for entry, reason in sorted(shard.skipped.items())][:64]}
 
     def Shutdown(self, _value, _shard):
         return {}

@@ -77,7 +77,8 @@ worst! {
     symbol_page_of_empty_files: SymbolPage<'_>, same(&[0, 0]), 65_536, &[], &[0], 60, 3840;
     symbol_page_of_single_symbols: SymbolPage<'_>, same(&[0, 1, 0, 0, 0, 0, 0]), 65_536, &[], &[0], 27, 6656;
     symbol_page_of_one_file: SymbolPage<'_>, same(&[0; 5]), 65_536, &[1, 0], &[0], 39, 6144;
-    worker_stats: WorkerStats, same(&[0; 26]), 16_384, &[0; 7], &[], 11, 2112;
+    worker_stats: WorkerStats, same(&[0; 26]), 16_384, &[0; 7], &[0], 11, 2112;
+    worker_stats_skipped: WorkerStats, same(&[0; 3]), 64, &[0; 8], &[], 50, 6;
 }
 
 /// However its symbols are spread over files, a page holds at most 65,536 of them.

@@ -6,8 +6,8 @@ use nova_proto_core::messages::{
     CacheState, CacheStats, CachedIndex, Content, FileBatch, GetWorkerStats, IndexShard, ListSymbols,
     ListedFile, ListedSymbol, LoadFiles, LoadReply, LoadedFile, ManifestEntry, ManifestPage, Method,
     PageReply, RemoveFiles, SearchReply, SearchSymbols, ShardCounters, ShardRange, ShardStats, Shutdown,
-    Stopping, SymbolHit, SymbolKind, SymbolPage, SyncPage, SyncReply, SyncShard, UpdateFile, UpdateReply,
-    WorkerHello, WorkerStats, WorkerWelcome, decode, encode,
+    SkippedFile, Stopping, SymbolHit, SymbolKind, SymbolPage, SyncPage, SyncReply, SyncShard, UpdateFile,
+    UpdateReply, WorkerHello, WorkerStats, WorkerWelcome, decode, encode,
 };
 use serde::{Deserialize, Serialize};
 
@@ -83,11 +83,12 @@ fn hydration() {
     );
     golden(&PageReply { wanted: vec![(0, 1), (5, 300)] }, "02 00 01 05 ac02");
     let file = |entry, content| LoadedFile { entry, rev: 9, content };
-    let files = vec![file(0, Content::Text("class A{}")), file(1, Content::Gone), file(2, Content::Skipped)];
+    let files =
+        vec![file(0, Content::Text("class A{}")), file(1, Content::Gone), file(2, Content::Skipped("odd"))];
     golden_borrowed!(
         LoadFiles<'_>,
         &LoadFiles { shard: 7, sync: 1, files: FileBatch(files) },
-        "07 01 03 00 09 00 09 636c61737320417b7d 01 09 01 02 09 02".to_owned()
+        "07 01 03 00 09 00 09 636c61737320417b7d 01 09 01 02 09 02 03 6f6464".to_owned()
     );
     golden(&LoadReply { files: 3, symbols: 1 }, "03 01");
     golden(&IndexShard { shard: 7, sync: 1 }, "07 01");
@@ -151,10 +152,21 @@ fn management() {
     golden(&GetWorkerStats {}, "");
     let shard =
         ShardStats { shard: 1, counters: COUNTERS, current: true, skipped: 2, memory: 128, disk: 300 };
+    let skipped = SkippedFile { shard: 1, path: "A".to_owned(), reason: "odd".to_owned() };
     let cache = CacheStats { state: CacheState::Failed, loaded: 3, written: 4, problem: "full".to_owned() };
     golden(
-        &WorkerStats { pid: 1000, parsed: 5, received: 128, cache, shards: vec![shard] },
-        &format!("e807 05 8001 02 03 04 04 66756c6c 01 01 {} 01 02 8001 ac02", counters_hex()),
+        &WorkerStats {
+            pid: 1000,
+            parsed: 5,
+            received: 128,
+            cache,
+            shards: vec![shard],
+            skipped: vec![skipped],
+        },
+        &format!(
+            "e807 05 8001 02 03 04 04 66756c6c 01 01 {} 01 02 8001 ac02 01 01 01 41 03 6f6464",
+            counters_hex()
+        ),
     );
     golden(&Shutdown {}, "");
     golden(&Stopping {}, "");

@@ -12,9 +12,10 @@ use futures_channel::oneshot;
 use nova_driver::{Application, Incoming};
 use nova_proto_core::compress::decompress;
 use nova_proto_core::messages::{
-    self, Content, GetWorkerStats, IndexShard, ListSymbols, LoadFiles, LoadReply, Method, RemoveFiles,
-    SearchReply, SearchSymbols, ShardRange, ShardStats, Shutdown, Stopping, SyncPage, SyncReply, SyncShard,
-    UpdateFile, UpdateReply, WorkerStats, decode, encode, shard_ranges, shards_in,
+    self, Content, GetWorkerStats, IndexShard, ListSymbols, LoadFiles, LoadReply, MAX_SKIPPED, Method,
+    RemoveFiles, SearchReply, SearchSymbols, ShardRange, ShardStats, Shutdown, SkippedFile, Stopping,
+    SyncPage, SyncReply, SyncShard, UpdateFile, UpdateReply, WorkerStats, decode, encode, shard_ranges,
+    shards_in,
 };
 use nova_proto_core::{ErrorCode, ErrorReply};
 
@@ -216,7 +217,16 @@ impl Inner {
             received: self.received.load(Ordering::Relaxed),
             cache: self.store.stats(),
             shards: self.shards.values().map(shard).collect(),
+            skipped: self.skipped(),
         }
+    }
+
+    fn skipped(&self) -> Vec<SkippedFile> {
+        let mut skipped = Vec::new();
+        for slot in self.shards.values() {
+            skipped.extend(lock(&slot.shard).skipped().take(MAX_SKIPPED - skipped.len()));
+        }
+        skipped
     }
 
     fn parse(&self, text: &str) -> ParsedFile {
@@ -238,7 +248,7 @@ impl Inner {
                     Arrived::Parsed(parsed)
                 }
                 Content::Gone => Arrived::Gone,
-                Content::Skipped => Arrived::Skipped,
+                Content::Skipped(reason) => Arrived::Skipped(reason.into()),
             };
             Arrival { entry: file.entry, rev: file.rev, file: arrived }
         });

@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use nova_proto_core::messages::{
-    Digest, IndexShard, ManifestPage, PageReply, ShardCounters, ShardStats, SyncReply, SyncShard,
+    Digest, IndexShard, ManifestPage, PageReply, ShardCounters, ShardStats, SkippedFile, SyncReply, SyncShard,
 };
 use nova_proto_core::{ErrorCode, ErrorReply};
 
@@ -33,8 +33,8 @@ pub enum Arrived {
     Parsed(ParsedFile),
     /// It is not there any more.
     Gone,
-    /// It cannot be indexed.
-    Skipped,
+    /// It cannot be indexed, for this reason.
+    Skipped(Box<str>),
 }
 
 /// A file's content, understood.
@@ -81,8 +81,8 @@ pub struct Shard {
     last_sync: u64,
     /// The revision of the last manifest that was reached: of a path that it does not name, nothing older counts.
     floor: u64,
-    /// How many files of the last committed sync cannot be indexed.
-    skipped: u32,
+    /// The files of the last committed sync that cannot be indexed, sorted by path, each with its reason.
+    skipped: Vec<(Arc<str>, Box<str>)>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -117,8 +117,8 @@ enum EntryState {
     Kept,
     /// Came, and is published already.
     Loaded,
-    /// Came as a file that cannot be indexed.
-    Skipped,
+    /// Came as a file that cannot be indexed, for this reason.
+    Skipped(Box<str>),
 }
 
 impl Shard {
@@ -147,10 +147,19 @@ impl Shard {
             shard: self.number,
             counters: self.counters,
             current: self.current,
-            skipped: self.skipped,
+            skipped: u32::try_from(self.skipped.len()).unwrap_or(u32::MAX),
             memory: self.published.memory_bytes() as u64,
             disk: 0,
         }
+    }
+
+    /// The files of the last sync that cannot be indexed, by path.
+    pub fn skipped(&self) -> impl Iterator<Item = SkippedFile> {
+        self.skipped.iter().map(|(path, reason)| SkippedFile {
+            shard: self.number,
+            path: path.to_string(),
+            reason: reason.to_string(),
+        })
     }
 
     /// Which shard this is; nothing before the first sync.
@@ -207,6 +216,7 @@ impl Shard {
         }
         self.last_sync = request.sync;
         self.staging = None;
+        self.skipped.clear();
         if !self.files.is_empty() && request.digest == Some(self.digest()) {
             self.reach(request.rev);
             return Ok(SyncReply::Current(self.counters));
@@ -276,8 +286,10 @@ impl Shard {
         let mut removes = Vec::new();
         for Arrival { entry, rev, file } in arrivals {
             let staged = &mut staging.entries[entry as usize];
-            staged.state =
-                if matches!(file, Arrived::Skipped) { EntryState::Skipped } else { EntryState::Loaded };
+            staged.state = match &file {
+                Arrived::Skipped(reason) => EntryState::Skipped(reason.clone()),
+                Arrived::Parsed(_) | Arrived::Gone => EntryState::Loaded,
+            };
             self.counters.revision = self.counters.revision.max(rev);
             if newest(&self.files, self.floor, &staged.path) >= rev {
                 continue;
@@ -288,7 +300,7 @@ impl Shard {
                     upserts.push((Arc::clone(&path), file.outline));
                     Some(file.hash)
                 }
-                Arrived::Gone | Arrived::Skipped => {
+                Arrived::Gone | Arrived::Skipped(_) => {
                     removes.push(Arc::clone(&path));
                     None
                 }
@@ -328,9 +340,11 @@ impl Shard {
         }
         self.publish(Vec::new(), &removes);
         self.published = self.published.compact();
-        let skipped =
-            staging.entries.iter().filter(|entry| matches!(entry.state, EntryState::Skipped)).count();
-        self.skipped = u32::try_from(skipped).unwrap_or(u32::MAX);
+        let skipped = staging.entries.into_iter().filter_map(|entry| match entry.state {
+            EntryState::Skipped(reason) => Some((entry.path, reason)),
+            EntryState::Wanted | EntryState::Kept | EntryState::Loaded => None,
+        });
+        self.skipped = skipped.collect();
         self.reach(staging.rev);
         Ok(self.counters)
     }

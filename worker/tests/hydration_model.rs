@@ -304,7 +304,7 @@ impl World {
             let arrival = |(entry, content): (u32, Option<Content>)| {
                 let file = match content {
                     None => Arrived::Gone,
-                    Some(content) => content.parsed().map_or(Arrived::Skipped, Arrived::Parsed),
+                    Some(content) => content.parsed().map_or(Arrived::Skipped("odd".into()), Arrived::Parsed),
                 };
                 Arrival { entry, rev, file }
             };

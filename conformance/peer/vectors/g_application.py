@@ -121,9 +121,15 @@ good("page-answer-16384", "16,384 ranges.", "SyncPageAnswer", "808001" + "".join
 bad_("page-answer-16385", "16,385 ranges.", "SyncPageAnswer",
     v(16385) + b"".join(v(2 * n) + b"\1" for n in range(16385)))
 good("load-three-kinds", "Contents: text, gone, skipped.", "LoadFiles", "04 01 03" "03 07 00" + text("class A {}")
-    + "04 07 01" "05 08 02", {"shard": 4, "sync": "1", "files": [{"entry": 3, "rev": "7",
+    + "04 07 01" "05 08 02 03 6f6464", {"shard": 4, "sync": "1", "files": [{"entry": 3, "rev": "7",
     "content": {"text": "class A {}"}}, {"entry": 4, "rev": "7", "content": "gone"},
-    {"entry": 5, "rev": "8", "content": "skipped"}]})
+    {"entry": 5, "rev": "8", "content": {"skipped": "odd"}}]})
+good("load-skipped-without-reason", "A reason may be empty.", "LoadFiles", "04 01 01 00 07 02 00",
+    {"shard": 4, "sync": "1", "files": [{"entry": 0, "rev": "7", "content": {"skipped": ""}}]})
+good("load-skipped-128", "A reason of 128 bytes.", "LoadFiles", "04 01 01 00 07 02" + text("r" * 128),
+    {"shard": 4, "sync": "1", "files": [{"entry": 0, "rev": "7", "content": {"skipped": "r" * 128}}]})
+bad_("load-skipped-129", "A reason of 129 bytes.", "LoadFiles", "04 01 01 00 07 02" + text("r" * 129))
+bad_("load-skipped-no-reason", "Skipped, and the reason is lacking.", "LoadFiles", "04 01 01 00 07 02")
 good("load-empty-text", "A file without text is not gone.", "LoadFiles", "04 01 01 00 07 00 00",
     {"shard": 4, "sync": "1", "files": [{"entry": 0, "rev": "7", "content": {"text": ""}}]})
 good("load-empty-batch", "A batch of nothing.", "LoadFiles", "04 01 00", {"shard": 4, "sync": "1", "files": []})
@@ -213,32 +219,46 @@ STATS_VALUE = {"pid": 1234, "parsed": "4096", "received": "1000"}
 CACHE = "01 03 8101 00"
 CACHE_VALUE = {"state": "on", "loaded": 3, "written": 129, "problem": ""}
 good("stats-answer-shard", "One shard: skipped, memory and disk behind current.", "GetWorkerStatsAnswer",
-    STATS + CACHE + "01 04" + COUNTERS_BYTES + "01 02 808040 ac02", STATS_VALUE | {"cache": CACHE_VALUE, "shards": [
-    {"shard": 4, "counters": COUNTERS, "current": True, "skipped": 2, "memory": "1048576", "disk": "300"}]})
+    STATS + CACHE + "01 04" + COUNTERS_BYTES + "01 02 808040 ac02" "00", STATS_VALUE | {"cache": CACHE_VALUE, "shards": [
+    {"shard": 4, "counters": COUNTERS, "current": True, "skipped": 2, "memory": "1048576", "disk": "300"}], "skipped": []})
 good("stats-answer-two-shards", "Two shards, one of them not current.", "GetWorkerStatsAnswer", STATS + CACHE + "02"
-    "04" + COUNTERS_BYTES + "01 00 00 00" "05" + COUNTERS_BYTES + "00 00 00 00", STATS_VALUE | {"cache": CACHE_VALUE,
+    "04" + COUNTERS_BYTES + "01 00 00 00" "05" + COUNTERS_BYTES + "00 00 00 00" "00", STATS_VALUE | {"cache": CACHE_VALUE,
     "shards": [{"shard": 4, "counters": COUNTERS, "current": True, "skipped": 0, "memory": "0", "disk": "0"},
-    {"shard": 5, "counters": COUNTERS, "current": False, "skipped": 0, "memory": "0", "disk": "0"}]})
+    {"shard": 5, "counters": COUNTERS, "current": False, "skipped": 0, "memory": "0", "disk": "0"}],
+    "skipped": []})
 for number, state in enumerate(("off", "on", "failed")):
     good(f"stats-answer-cache-{state}", f"No shard, and a cache that is {state}.", "GetWorkerStatsAnswer",
-        f"01 00 00 {number:02x} 00 00 00 00", {"pid": 1, "parsed": "0", "received": "0", "cache": {"state": state,
-        "loaded": 0, "written": 0, "problem": ""}, "shards": []})
-bad_("stats-answer-cache-3", "A cache has no fourth state.", "GetWorkerStatsAnswer", "01 00 00 03 00 00 00 00")
+        f"01 00 00 {number:02x} 00 00 00 00 00", {"pid": 1, "parsed": "0", "received": "0", "cache": {"state": state,
+        "loaded": 0, "written": 0, "problem": ""}, "shards": [], "skipped": []})
+bad_("stats-answer-cache-3", "A cache has no fourth state.", "GetWorkerStatsAnswer", "01 00 00 03 00 00 00 00 00")
 good("stats-answer-problem", "A cache that failed says why, in at most 512 bytes.", "GetWorkerStatsAnswer",
-    "01 00 00 02 00 00" + text("d" * 512) + "00", {"pid": 1, "parsed": "0", "received": "0", "cache": {
-    "state": "failed", "loaded": 0, "written": 0, "problem": "d" * 512}, "shards": []})
+    "01 00 00 02 00 00" + text("d" * 512) + "00 00", {"pid": 1, "parsed": "0", "received": "0", "cache": {
+    "state": "failed", "loaded": 0, "written": 0, "problem": "d" * 512}, "shards": [], "skipped": []})
 bad_("stats-answer-problem-513", "A problem of 513 bytes.", "GetWorkerStatsAnswer", "01 00 00 02 00 00"
-    + text("d" * 513) + "00")
+    + text("d" * 513) + "00 00")
 good("stats-answer-largest", "The largest numbers.", "GetWorkerStatsAnswer", "ffffffff0f" + "ffffffffffffffffff01" * 2
-    + "01" + "ffffffff0f" * 2 + "00 00", {"pid": 2 ** 32 - 1, "parsed": str(2 ** 64 - 1), "received": str(2 ** 64 - 1),
-    "cache": {"state": "on", "loaded": 2 ** 32 - 1, "written": 2 ** 32 - 1, "problem": ""}, "shards": []})
+    + "01" + "ffffffff0f" * 2 + "00 00 00", {"pid": 2 ** 32 - 1, "parsed": str(2 ** 64 - 1), "received": str(2 ** 64 - 1),
+    "cache": {"state": "on", "loaded": 2 ** 32 - 1, "written": 2 ** 32 - 1, "problem": ""}, "shards": [],
+    "skipped": []})
 bad_("stats-answer-without-cache", "The fields that there were before the cache alone.", "GetWorkerStatsAnswer",
     "01 00")
 bad_("stats-answer-current-ff", "current is 0xff.", "GetWorkerStatsAnswer", STATS + CACHE + "01 04" + COUNTERS_BYTES
-    + "ff 00 00 00")
+    + "ff 00 00 00" "00")
 bad_("stats-answer-without-disk", "The last field of the shard is lacking.", "GetWorkerStatsAnswer", STATS + CACHE
     + "01 04" + COUNTERS_BYTES + "01 00 00")
-bad_("stats-answer-trailing", "A byte behind the last shard.", "GetWorkerStatsAnswer", STATS + CACHE + "00 00")
+SKIPPED = "04" + text("a/B.java") + text("not UTF-8")
+SKIPPED_VALUE = {"shard": 4, "path": "a/B.java", "reason": "not UTF-8"}
+good("stats-answer-skipped", "A file that cannot be indexed, and the reason.", "GetWorkerStatsAnswer", STATS + CACHE + "00"
+    "01" + SKIPPED, STATS_VALUE | {"cache": CACHE_VALUE, "shards": [], "skipped": [SKIPPED_VALUE]})
+good("stats-answer-skipped-64", "64 of them.", "GetWorkerStatsAnswer", STATS + CACHE + "00 40" + SKIPPED * 64,
+    STATS_VALUE | {"cache": CACHE_VALUE, "shards": [], "skipped": [SKIPPED_VALUE] * 64})
+bad_("stats-answer-skipped-65", "65 of them.", "GetWorkerStatsAnswer", STATS + CACHE + "00 41" + SKIPPED * 65)
+bad_("stats-answer-skipped-path-4097", "A path of 4,097 bytes.", "GetWorkerStatsAnswer", STATS + CACHE + "00 01 04"
+    + text("p" * 4097) + "00")
+bad_("stats-answer-skipped-reason-129", "A reason of 129 bytes.", "GetWorkerStatsAnswer", STATS + CACHE + "00 01 04"
+    + text("p") + text("r" * 129))
+bad_("stats-answer-without-skipped", "The list of skipped files is lacking.", "GetWorkerStatsAnswer", STATS + CACHE + "00")
+bad_("stats-answer-trailing", "A byte behind the last shard.", "GetWorkerStatsAnswer", STATS + CACHE + "00 00 00")
 good("shutdown", "Shutdown is nothing.", "Shutdown", "", {})
 bad_("shutdown-trailing", "Shutdown with a byte.", "Shutdown", "00")
 good("shutdown-answer", "So is its answer.", "ShutdownAnswer", "", {})

@@ -49,8 +49,8 @@ class Talk:
         return self.ask("SyncPage", {"shard": shard, "sync": str(sync), "first": first, "entries": entries}, **more)
 
     def load(self, *files, sync=1, shard=0, **more):
-        made = [{"entry": entry, "rev": str(rev), "content": {"text": content} if content not in ("gone", "skipped")
-            else content} for entry, rev, content in files]
+        made = [{"entry": entry, "rev": str(rev), "content": content if content == "gone" else
+            {"skipped": content[8:]} if content.startswith("skipped:") else {"text": content}} for entry, rev, content in files]
         return self.ask("LoadFiles", {"shard": shard, "sync": str(sync), "files": made}, **more)
 
     def index(self, sync=1, shard=0, **more):
@@ -449,10 +449,15 @@ talk("stats-counts", "What was parsed and received since the start, and what eac
     {"shard": 0, "current": True, "skipped": 0, "counters": {"files": 2}}, {"shard": 1, "current": False},
     {"shard": 5, "current": False}]}))
 talk("stats-skipped", "Files that came as skipped are counted, for the last sync.", "A-9+",
-    Talk().sync().page("A.java", "B.java").load((0, 10, "skipped"), (1, 10, B_)).index().ask("GetWorkerStats", {},
-    {"shards": [{"shard": 0, "skipped": 1}, {"shard": 1, "skipped": 0}, {"shard": 5, "skipped": 0}]}).sync(sync=2,
+    Talk().sync().page("A.java", "B.java").load((0, 10, "skipped:odd"), (1, 10, B_)).index().ask("GetWorkerStats", {},
+    {"shards": [{"shard": 0, "skipped": 1}, {"shard": 1, "skipped": 0}, {"shard": 5, "skipped": 0}],
+    "skipped": [{"shard": 0, "path": "A.java", "reason": "odd"}]}).sync(sync=2,
     rev=11).page("A.java", "B.java", sync=2).load((0, 11, A), (1, 11, B_), sync=2).index(sync=2).ask("GetWorkerStats",
-    {}, {"shards": [{"shard": 0, "skipped": 0}, {"shard": 1}, {"shard": 5}]}))
+    {}, {"shards": [{"shard": 0, "skipped": 0}, {"shard": 1}, {"shard": 5}], "skipped": []}))
+talk("stats-skipped-64", "The first 64 of the skipped files are named, by path; all are counted.", "A-9+",
+    Talk().sync(files=65).page(*(f"{n:02}.java" for n in range(65))).load(*((n, 10, "skipped:odd") for n in
+    reversed(range(65)))).index().ask("GetWorkerStats", {}, {"shards": [{"shard": 0, "skipped": 65}, {"shard": 1},
+    {"shard": 5}], "skipped": [{"path": f"{n:02}.java"} for n in range(64)]}))
 talk("stats-not-current", "A shard that was not committed since its last SyncShard is not current.", "A-9+ A-26+",
     Talk().filled().sync(sync=2).ask("GetWorkerStats", {}, {"shards": [{"shard": 0, "current": False}, {"shard": 1},
     {"shard": 5}]}))

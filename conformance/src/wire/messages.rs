@@ -84,7 +84,7 @@ fn counters() -> Type {
 
 fn content() -> Type {
     let text = Arm::Named("text", Text(UNBOUNDED));
-    Type::Choice(vec![text, Arm::Unit(json!("gone")), Arm::Unit(json!("skipped"))])
+    Type::Choice(vec![text, Arm::Unit(json!("gone")), Arm::Named("skipped", Text(128))])
 }
 
 fn hit() -> Type {
@@ -140,6 +140,7 @@ fn messages() -> Vec<(&'static str, Type)> {
         ("received", u64()),
         ("cache", cache),
         ("shards", list(of_shard, 16_384)),
+        ("skipped", list(Struct(vec![shard(), path(), ("reason", Text(128))]), 64)),
     ]);
     let pages = Arm::Named("pages", boolean());
     vec![

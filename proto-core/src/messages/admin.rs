@@ -2,8 +2,9 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::MAX_PATH;
 use super::codec::Method;
-use super::hydration::ShardCounters;
+use super::hydration::{MAX_REASON, ShardCounters};
 use crate::bounded;
 use crate::config::SMALL_BODY;
 
@@ -12,6 +13,9 @@ const MAX_LISTED: usize = 16_384;
 
 /// Longest text about a problem, in bytes.
 const MAX_PROBLEM: usize = 512;
+
+/// Most files in one answer that cannot be indexed.
+pub const MAX_SKIPPED: usize = 64;
 
 /// How the worker is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -37,6 +41,22 @@ pub struct WorkerStats {
     /// Its shards.
     #[serde(deserialize_with = "bounded::list::<_, _, MAX_LISTED>")]
     pub shards: Vec<ShardStats>,
+    /// The first files, by shard and path, of those that cannot be indexed: at most [`MAX_SKIPPED`].
+    #[serde(deserialize_with = "bounded::list::<_, _, MAX_SKIPPED>")]
+    pub skipped: Vec<SkippedFile>,
+}
+
+/// A file that cannot be indexed.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SkippedFile {
+    /// Its shard.
+    pub shard: u32,
+    /// Path below the root, with `/`.
+    #[serde(deserialize_with = "bounded::text::<_, MAX_PATH>")]
+    pub path: String,
+    /// What stands in the way, for people.
+    #[serde(deserialize_with = "bounded::text::<_, MAX_REASON>")]
+    pub reason: String,
 }
 
 /// How a worker's cache is.
@@ -74,7 +94,7 @@ pub struct ShardStats {
     pub counters: ShardCounters,
     /// Whether its index is of exactly what the router last committed.
     pub current: bool,
-    /// How many files of its last sync cannot be indexed; the router knows why.
+    /// How many files of its last sync cannot be indexed.
     pub skipped: u32,
     /// What its index takes in memory, in bytes.
     pub memory: u64,

@@ -17,6 +17,9 @@ pub type Digest = [u8; 16];
 /// Most entries in a manifest page.
 const MAX_PAGE: usize = 16_384;
 
+/// Longest reason why a file cannot be indexed, in bytes.
+pub const MAX_REASON: usize = 128;
+
 /// Most files in one `LoadFiles`.
 const MAX_BATCH: usize = 4096;
 
@@ -146,8 +149,8 @@ pub enum Content<'a> {
     Text(&'a str),
     /// It is not there any more.
     Gone,
-    /// It cannot be indexed; the router names it and the reason to people.
-    Skipped,
+    /// It cannot be indexed, for this reason, which is for people.
+    Skipped(#[serde(borrow, deserialize_with = "bounded::borrowed_text::<_, MAX_REASON>")] &'a str),
 }
 
 /// What became of a batch.

@@ -14,7 +14,7 @@
 //! | [`LoadFiles`] | 40 | 240 KiB |
 //! | [`SearchReply`] | 38 | 2.1 MiB |
 //! | [`SearchSymbols`], [`PageReply`], [`WorkerHello`] | 12 | 192 KiB |
-//! | [`WorkerStats`] | 11 | 2.1 MiB |
+//! | [`WorkerStats`] | 50 | 2.1 MiB |
 //! | every other | 0: nothing is copied | |
 
 mod admin;
@@ -26,12 +26,16 @@ mod search;
 mod symbol;
 mod token;
 
-pub use admin::{CacheState, CacheStats, GetWorkerStats, ShardStats, Shutdown, Stopping, WorkerStats};
+pub use admin::{
+    CacheState, CacheStats, GetWorkerStats, MAX_SKIPPED, ShardStats, Shutdown, SkippedFile, Stopping,
+    WorkerStats,
+};
 pub use codec::{DecodeError, Method, call, decode, encode, reply};
 pub use hello::{CachedIndex, ShardRange, WorkerHello, WorkerWelcome, shard_ranges, shards_in};
 pub use hydration::{
-    Content, Digest, FileBatch, IndexShard, LoadFiles, LoadReply, LoadedFile, ManifestEntry, ManifestPage,
-    PageReply, RemoveFiles, ShardCounters, SyncPage, SyncReply, SyncShard, UpdateFile, UpdateReply,
+    Content, Digest, FileBatch, IndexShard, LoadFiles, LoadReply, LoadedFile, MAX_REASON, ManifestEntry,
+    ManifestPage, PageReply, RemoveFiles, ShardCounters, SyncPage, SyncReply, SyncShard, UpdateFile,
+    UpdateReply,
 };
 pub use order::{Found, HitKey, Merged, SymbolHit, merge};
 pub use search::{ListSymbols, ListedFile, ListedSymbol, SearchReply, SearchSymbols, SymbolPage};

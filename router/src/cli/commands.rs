@@ -194,7 +194,8 @@ struct CacheFields {
 
 impl From<WorkerStats> for IndexingWorker {
     fn from(stats: WorkerStats) -> Self {
-        let WorkerStats { pid, parsed, received, cache, shards } = stats;
+        // The files that it skipped are told with those that the walk skipped, of all workers.
+        let WorkerStats { pid, parsed, received, cache, shards, skipped: _ } = stats;
         let state = match cache.state {
             CacheState::Off => "off",
             CacheState::On => "on",

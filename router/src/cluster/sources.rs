@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use bytes::Bytes;
-use nova_proto_core::messages::{Content, Digest, FileBatch, LoadFiles, LoadedFile, encode};
+use nova_proto_core::messages::{Content, Digest, FileBatch, LoadFiles, LoadedFile, MAX_REASON, encode};
 use nova_worker::content_hash;
 
 use crate::layout::{SkipReason, read_source};
@@ -20,6 +20,13 @@ pub(super) struct Source {
 impl Source {
     pub(super) fn hash(&self) -> Option<Digest> {
         self.text.as_ref().ok().and_then(|(_, hash)| *hash)
+    }
+
+    /// Why it cannot be indexed, as long as a message may say; empty if it can.
+    fn skipped(&self) -> String {
+        let mut reason = self.text.as_ref().err().map(SkipReason::to_string).unwrap_or_default();
+        reason.truncate(reason.floor_char_boundary(MAX_REASON));
+        reason
     }
 
     /// The length of its text; 0 if there is none.
@@ -51,12 +58,12 @@ pub(super) fn read(files: Vec<(u32, PathBuf)>, max_file: u64, enough: u64, hashe
 
 /// A batch as it goes out.
 pub(super) fn batch<'a>(shard: u32, sync: u64, rev: u64, sources: impl Iterator<Item = &'a Source>) -> Bytes {
-    let file = |source: &'a Source| LoadedFile {
-        entry: source.entry,
-        rev,
-        content: source.text.as_ref().map_or(Content::Skipped, |(text, _)| Content::Text(text)),
-    };
-    encode(&LoadFiles { shard, sync, files: FileBatch(sources.map(file).collect()) })
+    let sources: Vec<(&Source, String)> = sources.map(|source| (source, source.skipped())).collect();
+    let files = sources.iter().map(|(source, skipped)| {
+        let content = source.text.as_ref().map_or(Content::Skipped(skipped), |(text, _)| Content::Text(text));
+        LoadedFile { entry: source.entry, rev, content }
+    });
+    encode(&LoadFiles { shard, sync, files: FileBatch(files.collect()) })
 }
 
 #[cfg(test)]
