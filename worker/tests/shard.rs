@@ -31,7 +31,7 @@ fn arrival(entry: u32, rev: u64, text: Option<&str>) -> Arrival {
     Arrival {
         entry,
         rev,
-        file: text.map_or(Arrived::Skipped("odd".into()), |text| Arrived::Parsed(parsed(text))),
+        file: text.map_or_else(|| Arrived::Skipped("odd".into()), |text| Arrived::Parsed(parsed(text))),
     }
 }
 
