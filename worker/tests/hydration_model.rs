@@ -304,7 +304,9 @@ impl World {
             let arrival = |(entry, content): (u32, Option<Content>)| {
                 let file = match content {
                     None => Arrived::Gone,
-                    Some(content) => content.parsed().map_or(Arrived::Skipped("odd".into()), Arrived::Parsed),
+                    Some(content) => {
+                        content.parsed().map_or_else(|| Arrived::Skipped("odd".into()), Arrived::Parsed)
+                    }
                 };
                 Arrival { entry, rev, file }
             };
