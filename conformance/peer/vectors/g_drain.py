@@ -175,7 +175,7 @@ cb("between-frames", "Close waits for the frame that is being sent, not for its 
     answers(s, body=prng(2000000), tx=[Response(s.p(1), prng(2000000), partial=True)]),
     do("close", code=0, ev=[], end=end("NORMAL", wire="none")),
     takes("all", tx=[Chunks(s.p(1), partial=True, optional=True),
-    {"frame": "Close", "code": 0, "last_id": str(s.p(1))}])], variant="peer-least-frame",
+    Close("NORMAL", last=s.p(1))])], variant="peer-least-frame",
     peer_lim=dict(max_frame=16384))
 cb("violation-discards-answers", "Answers that wait when a violation is found may be lost; Close is last.", "invalid",
     "16-13+ 16-12+", lambda s: [rx(ping(1), request(s.p(1), b"x"), ping(0, b"\0"), tx=[may(Pong(1))],

@@ -167,7 +167,7 @@ hello_bad("order-malformed-first", "What does not decode is not checked further.
 welcome_bad("order-welcome-ext-first", "Welcome: extensions come before the version.", "invalid", "22-1+ 18-2-",
             welcome(version=(9, 0), ext=[(9, b""), (9, b"")]), "BAD_EXTENSIONS")
 welcome_bad("order-welcome-choice-before-limits", "Welcome: what it chooses comes before its limits.", "invalid",
-    "22-1+ 8-14-", welcome(compression=(1,), lim=limits(0)), "BAD_WELCOME")
+    "22-1+ 8-14-", welcome(compression=(9,), lim=limits(0)), "BAD_WELCOME")
 
 # ---- the application decides
 for code, name, covered in ((25, "UNAUTHORIZED", "8-29-"), (26, "CLAIM_REFUSED", "8-30-"),

@@ -106,9 +106,11 @@ both("stall-counts-from-threshold", "The timer runs from when 65,536 were unackn
     "liveness", "13-8-", lambda s: [asked(s, 1, reply_max=60000), asked(s, 2, reply_max=60000),
     answers(s, 1, body=prng(60000)), after(6000), alive(1), answers(s, 2, body=prng(60000)), after(9999),
     after(1, end=s.bad("SLOW_READER", last=s.p(2)))])
-both("blocked-transport", "The transport takes nothing for the whole stall timer, though there is something to send.",
+both("blocked-transport", "The transport takes nothing for the whole stall timer, though there is something to send. What "
+    "waits may go out when it takes something again: Close, and frames that were handed over before it.",
     "liveness", "13-9-", lambda s: [asked(s), takes(0), answers(s, tx=[]), after(9999),
-    after(1, end=silent("SLOW_READER"))])
+    after(1, end=silent("SLOW_READER")),
+    takes("all", tx=[may(Response(s.p(1), b"answer")), may(Close("SLOW_READER", last=s.p(1)))])])
 both("blocked-transport-recovers", "The transport takes a byte before the stall timer ends: it starts anew.",
     "liveness", "13-9+", lambda s: [asked(s), takes(0), answers(s, tx=[]), after(9000), rx(unknown()), takes(1),
     after(9000), takes("all", tx=[Response(s.p(1), b"answer")]), alive()])

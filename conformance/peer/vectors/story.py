@@ -100,6 +100,7 @@ def Error(id, code, retry=0, after=None, message=None):
     return fields("Error", dict(id=id, code=code, retry=retry, retry_after_ms=after, message=message))
 
 
+def Close(code, last=None): return fields("Close", dict(code=CODES[code], last_id=last))
 def Welcome(**given): return fields("Welcome", given)
 def Hello(**given): return fields("Hello", given)
 

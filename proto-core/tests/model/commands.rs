@@ -134,7 +134,7 @@ impl Session {
         while let Some((at, _, timer)) = self.next_timer()
             && at <= now
         {
-            self.now = at;
+            self.now = self.now.max(at);
             self.expire(timer);
         }
         self.now = now;
@@ -153,7 +153,8 @@ impl Session {
         let silence = self.last_byte + timers.keepalive;
         let ping = matches!(self.ping, Ping::None | Ping::Optional).then_some((silence, 3, Timer::Ping));
         let rest = [
-            self.drain_until.map(|at| (at, 1, Timer::Drain)),
+            // R-16-24: a GoAway that waits to be sent holds up the time in it.
+            self.drain_until.filter(|_| self.goaway_sent).map(|at| (at, 1, Timer::Drain)),
             self.peer_drains.map(|at| (at, 1, Timer::Drain)),
             self.unacked_since.map(|since| (since + timers.stall, 2, Timer::Stall)),
             ping,
