@@ -113,7 +113,8 @@ impl<'a> Game<'a> {
             };
             Failure::Step(Box::new(FailedStep {
                 number: count,
-                input: "after the end the transport takes everything, more bytes come, and much time passes".to_owned(),
+                input: "after the end the transport takes everything, more bytes come, and much time passes"
+                    .to_owned(),
                 problem,
                 expected: Vec::new(),
                 came: expect::show_heard(&self.heard),
