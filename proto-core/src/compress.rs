@@ -96,7 +96,7 @@ fn names_dictionary(header: &[u8]) -> bool {
     // A frame of a single segment has no byte for its window before the id.
     let start = if descriptor & 0x20 == 0 { 2 } else { 1_usize };
     let id = header.get(start..start.saturating_add(length));
-    length > 0 && id.is_none_or(|id| id.iter().any(|byte| *byte != 0))
+    id.is_none_or(|id| id.iter().any(|byte| *byte != 0))
 }
 
 #[cfg(test)]
@@ -262,6 +262,14 @@ mod tests {
         // Many skippable frames are refused at their first byte.
         let flood = [0x50, 0x2a, 0x4d, 0x18, 0, 0, 0, 0].repeat(1 << 20);
         assert!(refused(flood, 15).contains("no zstd frame"));
+        // A frame with a byte for its window has the id behind that.
+        let mut streamed = zstd::stream::encode_all(&[7; 15][..], 1).expect("zstd");
+        assert_eq!(streamed[4] & 0x20, 0, "no single segment");
+        streamed[4] |= 1;
+        streamed.insert(6, 0);
+        assert!(decompress(&zstd_body(streamed.clone(), 15)).is_ok());
+        streamed[6] = 1;
+        assert!(refused(streamed, 15).contains("dictionary"));
         // The id 0 names none.
         let mut none = one;
         none[4] |= 1;

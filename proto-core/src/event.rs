@@ -126,6 +126,20 @@ pub struct TraceContext {
     pub flags: u8,
 }
 
+/// As the header `traceparent` of W3C Trace Context, version 00.
+impl fmt::Display for TraceContext {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let hex = |f: &mut fmt::Formatter<'_>, bytes: &[u8]| {
+            bytes.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
+        };
+        f.write_str("00-")?;
+        hex(f, &self.trace_id)?;
+        f.write_str("-")?;
+        hex(f, &self.span_id)?;
+        write!(f, "-{:02x}", self.flags)
+    }
+}
+
 impl TraceContext {
     pub(crate) fn to_bytes(self) -> Bytes {
         let mut bytes = Vec::with_capacity(25);

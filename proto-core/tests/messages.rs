@@ -7,7 +7,7 @@ use nova_proto_core::messages::{
     ListedFile, ListedSymbol, LoadFiles, LoadReply, LoadedFile, ManifestEntry, ManifestPage, Method,
     PageReply, RemoveFiles, SearchReply, SearchSymbols, ShardCounters, ShardRange, ShardStats, Shutdown,
     SkippedFile, Stopping, SymbolHit, SymbolKind, SymbolPage, SyncPage, SyncReply, SyncShard, UpdateFile,
-    UpdateReply, WorkerHello, WorkerStats, WorkerWelcome, decode, encode,
+    UpdateReply, WorkerHello, WorkerStats, WorkerWelcome, decode, encode, method_name,
 };
 use serde::{Deserialize, Serialize};
 
@@ -217,6 +217,10 @@ fn methods_are_those_of_the_specification() {
         GetWorkerStats: "GetWorkerStats",
         Shutdown: "Shutdown",
     ];
+    for (name, number, _) in &ours {
+        assert_eq!(method_name(*number), *name);
+    }
+    assert_eq!(method_name(0x0500), "unknown", "reserved, and not of this version");
     ours.sort_unstable();
     let hex = |text: &str| u16::from_str_radix(text.trim_start_matches("0x"), 16).expect("a number");
     let size = |text: &str| {

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::future::Future;
+use std::panic::catch_unwind;
 use std::pin::Pin;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -14,11 +15,14 @@ use nova_proto_core::compress::decompress;
 use nova_proto_core::messages::{
     self, Content, GetWorkerStats, IndexShard, ListSymbols, LoadFiles, LoadReply, MAX_SKIPPED, Method,
     RemoveFiles, SearchReply, SearchSymbols, ShardRange, ShardStats, Shutdown, SkippedFile, Stopping,
-    SyncPage, SyncReply, SyncShard, UpdateFile, UpdateReply, WorkerStats, decode, encode, shard_ranges,
-    shards_in,
+    SyncPage, SyncReply, SyncShard, UpdateFile, UpdateReply, WorkerStats, decode, encode, method_name,
+    shard_ranges, shards_in,
 };
 use nova_proto_core::{ErrorCode, ErrorReply};
+use tracing::Span;
+use tracing::field::{Empty, display};
 
+use crate::Outline;
 use crate::cache::Store;
 use crate::cache::writer::{GATHER, Writer};
 use crate::crash;
@@ -50,6 +54,8 @@ struct Inner {
     bulk: Pool,
     /// Taken when the router asks the process to end.
     stop: Mutex<Option<oneshot::Sender<()>>>,
+    /// Finds the declarations of a text.
+    extract: fn(&str) -> Outline,
 }
 
 /// A shard, and apart from it what searches see: they never wait while a change is worked in.
@@ -66,6 +72,9 @@ struct Published {
 }
 
 type Answer = Result<Bytes, ErrorReply>;
+
+/// Why a file is skipped that the extractor cannot take.
+const PANICKED: &str = "the extractor of the worker panicked";
 
 impl WorkerService {
     /// A worker of these shards, which takes what `store` has of them when the router says which they are, and parses on
@@ -93,6 +102,7 @@ impl WorkerService {
             interactive: Pool::new("search", 1)?,
             bulk: Pool::new("index", threads)?,
             stop: Mutex::new(Some(stop)),
+            extract: java::extract,
         };
         Ok((Self { inner: Arc::new(inner) }, stopped))
     }
@@ -121,6 +131,11 @@ impl Application for WorkerService {
             let body = request.body.clone();
             let signal = request.cancel_signal();
             let method = request.method;
+            let span =
+                tracing::debug_span!("request", method = method_name(method), trace = Empty, shard = Empty);
+            if let Some(trace) = request.trace {
+                span.record("trace", display(trace));
+            }
             let pool = match method {
                 SearchSymbols::NUMBER | ListSymbols::NUMBER => inner.interactive.clone(),
                 _ => inner.bulk.clone(),
@@ -130,7 +145,11 @@ impl Application for WorkerService {
                     if signal.is_cancelled() {
                         return Err(ErrorReply::new(ErrorCode::CANCELLED, "cancelled before it began"));
                     }
-                    inner.answer(method, &decompress(&body)?)
+                    span.in_scope(|| {
+                        let answer = inner.answer(method, &decompress(&body)?);
+                        tracing::debug!(bytes = body.bytes.len(), ok = answer.is_ok(), "answered");
+                        answer
+                    })
                 })
                 .await;
             match answer {
@@ -229,10 +248,13 @@ impl Inner {
         skipped
     }
 
-    fn parse(&self, text: &str) -> ParsedFile {
+    /// `None` if the extractor panics: that is a fault of ours, and costs this file alone.
+    fn parse(&self, text: &str) -> Option<ParsedFile> {
         self.parsed.fetch_add(1, Ordering::Relaxed);
         self.received.fetch_add(text.len() as u64, Ordering::Relaxed);
-        ParsedFile { hash: content_hash(text), outline: Arc::new(java::extract(text)) }
+        let extract = self.extract;
+        let outline = catch_unwind(|| extract(text)).ok()?;
+        Some(ParsedFile { hash: content_hash(text), outline: Arc::new(outline) })
     }
 
     /// Parses outside the shard's lock, so that searches and other batches go on.
@@ -242,11 +264,23 @@ impl Inner {
         let arrivals = request.files.0.iter().map(|file| {
             reply.files += 1;
             let arrived = match file.content {
-                Content::Text(text) => {
-                    let parsed = self.parse(text);
-                    reply.symbols += parsed.outline.len() as u64;
-                    Arrived::Parsed(parsed)
-                }
+                Content::Text(text) => match self.parse(text) {
+                    Some(parsed) => {
+                        reply.symbols += parsed.outline.len() as u64;
+                        Arrived::Parsed(parsed)
+                    }
+                    None => {
+                        let (shard, entry) = (request.shard, file.entry);
+                        let path = lock(&slot.shard).manifest_path(request.sync, entry).map(str::to_owned);
+                        tracing::error!(
+                            shard,
+                            entry,
+                            path,
+                            "the extractor panicked: please report this file"
+                        );
+                        Arrived::Skipped(PANICKED.into())
+                    }
+                },
                 Content::Gone => Arrived::Gone,
                 Content::Skipped(reason) => Arrived::Skipped(reason.into()),
             };
@@ -259,7 +293,11 @@ impl Inner {
 
     fn update(&self, request: &UpdateFile<'_>) -> Answer {
         let slot = self.find(request.shard)?;
-        let parsed = self.parse(request.text);
+        let Some(parsed) = self.parse(request.text) else {
+            let (shard, path) = (request.shard, request.path);
+            tracing::error!(shard, path, "the extractor panicked: please report this file");
+            return Err(ErrorReply::new(ErrorCode::INTERNAL, format!("{PANICKED}: shard {shard}, {path}")));
+        };
         let reply = slot.change(|shard| {
             let applied = shard.update(request.epoch, request.rev, request.path, parsed)?;
             Ok(UpdateReply { applied: u32::from(applied), counters: shard.counters() })
@@ -282,7 +320,7 @@ impl Inner {
         let mut snapshots: Vec<Snapshot> = Vec::with_capacity(numbers.len());
         let mut warming = Vec::new();
         for number in numbers {
-            let Published { snapshot, current } = self.find(number)?.published();
+            let Published { snapshot, current } = self.slot(number)?.published();
             if !current {
                 warming.push(number);
             }
@@ -302,7 +340,13 @@ impl Inner {
         })
     }
 
+    /// The shard that a request is about.
     fn find(&self, number: u32) -> Result<&Slot, ErrorReply> {
+        Span::current().record("shard", number);
+        self.slot(number)
+    }
+
+    fn slot(&self, number: u32) -> Result<&Slot, ErrorReply> {
         self.shards.get(&number).ok_or_else(|| {
             ErrorReply::new(ErrorCode::UNKNOWN_SHARD, format!("shard {number} is not one of this worker's"))
         })
@@ -348,4 +392,49 @@ fn fitting(mut reply: SearchReply) -> Bytes {
     reply.hits.truncate(fits);
     reply.truncated = true;
     encode(&reply)
+}
+
+#[cfg(test)]
+mod tests {
+    use nova_proto_core::messages::{FileBatch, LoadedFile, ManifestEntry, ManifestPage, reply};
+
+    use super::*;
+
+    fn extract(text: &str) -> Outline {
+        assert!(!text.contains("Odd"), "as if the extractor had a fault");
+        java::extract(text)
+    }
+
+    fn inner() -> Arc<Inner> {
+        let (service, _stop) = WorkerService::new([0], 1, Store::off()).expect("threads");
+        let mut inner = service.inner;
+        Arc::get_mut(&mut inner).expect("nobody else has it").extract = extract;
+        inner
+    }
+
+    #[test]
+    fn a_file_that_the_extractor_cannot_take_costs_itself_alone() {
+        let inner = inner();
+        let ask = |method: u16, body: &Bytes| inner.answer(method, body);
+        let sync = SyncShard { shard: 0, key: [0; 16], epoch: 1, sync: 1, rev: 1, files: 2, digest: None };
+        ask(SyncShard::NUMBER, &encode(&sync)).expect("begun");
+        let entries = ["A.java", "B.java"].map(|path| ManifestEntry { path, hash: None }).into();
+        let page = SyncPage { shard: 0, sync: 1, page: ManifestPage { first: 0, entries } };
+        ask(SyncPage::NUMBER, &encode(&page)).expect("a page");
+        let file = |(entry, text)| LoadedFile { entry, rev: 1, content: Content::Text(text) };
+        let files = FileBatch([(0, "class Odd {}"), (1, "class Even {}")].map(file).into());
+        ask(LoadFiles::NUMBER, &encode(&LoadFiles { shard: 0, sync: 1, files })).expect("the batch");
+        let counters =
+            ask(IndexShard::NUMBER, &encode(&IndexShard { shard: 0, sync: 1 })).expect("committed");
+        let counters = reply::<IndexShard>(&counters.into()).expect("counters");
+        assert_eq!((counters.files, counters.symbols), (1, 1));
+        let reason = PANICKED.to_owned();
+        assert_eq!(inner.stats().skipped, [SkippedFile { shard: 0, path: "A.java".to_owned(), reason }]);
+
+        let update = UpdateFile { shard: 0, epoch: 1, rev: 2, path: "B.java", text: "class Odd {}" };
+        let error = ask(UpdateFile::NUMBER, &encode(&update)).expect_err("it panics");
+        assert_eq!(error.code, ErrorCode::INTERNAL);
+        assert!(error.message.contains("shard 0, B.java"), "{}", error.message);
+        assert_eq!(inner.stats().shards[0].counters.symbols, 1, "what there was stays");
+    }
 }

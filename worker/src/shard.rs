@@ -162,6 +162,13 @@ impl Shard {
         })
     }
 
+    /// The path of an entry of the sync under way, if it is this one.
+    #[must_use]
+    pub fn manifest_path(&self, sync: u64, entry: u32) -> Option<&str> {
+        let staging = self.staging.as_ref().filter(|staging| staging.sync == sync)?;
+        staging.entries.get(entry as usize).map(|entry| &*entry.path)
+    }
+
     /// Which shard this is; nothing before the first sync.
     #[must_use]
     pub fn key(&self) -> Option<ShardKey> {

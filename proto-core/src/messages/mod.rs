@@ -42,6 +42,24 @@ pub use search::{ListSymbols, ListedFile, ListedSymbol, SearchReply, SearchSymbo
 pub use symbol::{SymbolKind, UnknownKind};
 pub use token::Token;
 
+/// The name of a method, for people.
+#[must_use]
+pub fn method_name(number: u16) -> &'static str {
+    match number {
+        SyncShard::NUMBER => "SyncShard",
+        SyncPage::NUMBER => "SyncPage",
+        LoadFiles::NUMBER => "LoadFiles",
+        IndexShard::NUMBER => "IndexShard",
+        UpdateFile::NUMBER => "UpdateFile",
+        RemoveFiles::NUMBER => "RemoveFiles",
+        SearchSymbols::NUMBER => "SearchSymbols",
+        ListSymbols::NUMBER => "ListSymbols",
+        GetWorkerStats::NUMBER => "GetWorkerStats",
+        Shutdown::NUMBER => "Shutdown",
+        _ => "unknown",
+    }
+}
+
 /// Most shards in a workspace.
 pub const MAX_SHARDS: u32 = 1 << 20;
 
