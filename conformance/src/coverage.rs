@@ -5,8 +5,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::Serialize;
 
 use crate::document::{self, Rule};
-use crate::subject::Role;
-use crate::vector::{Case, Command, Input, Preset, Step, Suite, fits_glob};
+use crate::subject::{Op, Role};
+use crate::vector::{Case, Input, Preset, Step, Suite, fits_glob};
 use crate::wire::{Kind, PREFACE};
 
 /// Limits, each with a glob over the cases just below, at and just above it.
@@ -200,7 +200,7 @@ fn after(state: State, kind: u8, role: Role) -> State {
 fn settled(state: State, step: &Step) -> State {
     match (state, step.input()) {
         _ if step.end.is_some() => State::Closed,
-        (State::Deciding, Ok(Input::Do(Command::Accept { .. }))) => State::OpenRouter,
+        (State::Deciding, Ok(Input::Do(Op::Accept { .. }))) => State::OpenRouter,
         // Section A decides by itself.
         (State::Deciding, _) if step.events.iter().any(|event| event.fields["event"] == "open") => {
             State::OpenRouter

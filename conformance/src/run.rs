@@ -1,6 +1,6 @@
 //! Plays the cases of a suite with a subject, in all the ways that they vary.
 
-use std::collections::BTreeMap;
+use std::thread::sleep;
 use std::time::{Duration, Instant};
 
 use crate::expectations::{Expectations, Expected};
@@ -8,6 +8,10 @@ use crate::judge::{FailedStep, Failure, Game};
 use crate::subject::live::unfit;
 use crate::subject::{Role, Subject};
 use crate::vector::{Branch, Case, File, Preset, Selection, Split, Step, Suite, Transport};
+
+/// How often a router may refuse a claim for now before that is a failure, and how long each time.
+const MOST_REFUSALS: u32 = 5;
+const LONGEST_REFUSAL: Duration = Duration::from_secs(2);
 
 /// How to play.
 #[derive(Debug, Clone)]
@@ -99,10 +103,16 @@ impl Results {
         counts
     }
 
-    /// Whether nothing failed and no expectation is stale.
+    /// Whether anything was played at all: a subject that supports nothing has shown nothing.
+    #[must_use]
+    pub fn anything_played(&self) -> bool {
+        self.outcomes.iter().any(|outcome| !matches!(outcome.status, Status::Skipped(_)))
+    }
+
+    /// Whether something was played, nothing failed and no expectation is stale.
     #[must_use]
     pub fn is_good(&self) -> bool {
-        self.counts().failed == 0 && self.stale.is_empty()
+        self.anything_played() && self.counts().failed == 0 && self.stale.is_empty()
     }
 }
 
@@ -137,24 +147,25 @@ pub fn run(
 
 fn play(file: &File, case: &Case, options: &Options, subject: &mut dyn Subject) -> Outcome {
     let start = Instant::now();
-    let mut tries = Tries { executions: 0, branches: BTreeMap::new() };
+    let preset = file.preset(case);
+    let mut tries = Tries { preset, case, seed: options.seed, executions: 0, taken: None };
     let expected = options.expectations.of(&options.implementation, &case.id);
     let status = match expected {
         Some(Expected::Skips(reason)) => Status::Skipped(reason.to_owned()),
         _ if !case.vary.transport.contains(&options.transport) => {
             Status::Skipped("not in this place: see vary.transport".to_owned())
         }
-        _ if options.role.is_some_and(|role| role != file.preset(case).role) => {
+        _ if options.role.is_some_and(|role| role != preset.role) => {
             Status::Skipped("for the other role".to_owned())
         }
         _ if options.transport == Transport::Live
-            && let Some(why) = unfit(file.preset(case), case) =>
+            && let Some(why) = unfit(preset, case) =>
         {
             Status::Skipped(format!("not over a socket: {why}"))
         }
-        _ => judged(tries.all(file.preset(case), case, options, subject), expected),
+        _ => judged(tries.all(splits(case, options), subject), expected),
     };
-    let branch = tries.branches.into_keys().next();
+    let branch = tries.taken.map(|branch| branch.label.clone());
     let (id, group) = (case.id.clone(), file.group.clone());
     Outcome { id, group, status, executions: tries.executions, took: start.elapsed(), branch }
 }
@@ -179,55 +190,65 @@ enum NotPassed {
 }
 
 /// The games of one case.
-struct Tries {
+struct Tries<'a> {
+    preset: &'a Preset,
+    case: &'a Case,
+    seed: u64,
     executions: usize,
-    /// Branches that won, and how often.
-    branches: BTreeMap<String, usize>,
+    /// Of an acceptable case: the branch that passed. It must pass under every cut (R-2-1).
+    taken: Option<&'a Branch>,
 }
 
-impl Tries {
-    fn all(
-        &mut self,
-        preset: &Preset,
-        case: &Case,
-        options: &Options,
-        subject: &mut dyn Subject,
-    ) -> Result<(), NotPassed> {
-        for split in splits(case, options) {
-            self.any_branch(preset, case, split, options.seed, subject)?;
-        }
-        Ok(())
+impl Tries<'_> {
+    fn all(&mut self, splits: Vec<Split>, subject: &mut dyn Subject) -> Result<(), NotPassed> {
+        splits.into_iter().try_for_each(|split| self.any_branch(split, subject))
     }
 
-    /// An acceptable case passes by any of its branches; another one is a branch without a name.
-    fn any_branch(
+    /// An acceptable case passes by any of its branches; another one has a single way to go.
+    fn any_branch(&mut self, split: Split, subject: &mut dyn Subject) -> Result<(), NotPassed> {
+        if self.case.branches.is_empty() || self.taken.is_some() {
+            return self.game(split, self.taken, subject);
+        }
+        let mut result = Ok(());
+        for branch in &self.case.branches {
+            result = self.game(split, Some(branch), subject);
+            match result {
+                Ok(()) => self.taken = Some(branch),
+                Err(NotPassed::Failed(_)) => continue,
+                Err(NotPassed::Unsupported(_)) => {}
+            }
+            break;
+        }
+        result
+    }
+
+    fn game(
         &mut self,
-        preset: &Preset,
-        case: &Case,
         split: Split,
-        seed: u64,
+        branch: Option<&Branch>,
         subject: &mut dyn Subject,
     ) -> Result<(), NotPassed> {
-        let mut branches: Vec<Option<&Branch>> = case.branches.iter().map(Some).collect();
-        if branches.is_empty() {
-            branches.push(None);
-        }
-        let mut last = None;
-        for branch in branches {
+        let mut refusals = 0;
+        loop {
             self.executions += 1;
-            let steps = steps(preset, case, branch);
-            let label = branch.map(|branch| branch.label.clone());
-            match Game::new(subject, preset, split, seed).play(steps) {
-                Ok(()) => {
-                    *self.branches.entry(label.unwrap_or_default()).or_default() += 1;
-                    self.branches.remove("");
-                    return Ok(());
-                }
-                Err(Failure::Unsupported(what)) => return Err(NotPassed::Unsupported(what)),
-                Err(Failure::Step(step)) => last = Some(Fault::Step { split, branch: label, step: *step }),
+            let mut game = Game::new(subject, self.preset, split, self.seed);
+            let failure = match game.play(steps(self.preset, self.case, branch)) {
+                Ok(()) => return Ok(()),
+                Err(failure) => failure,
+            };
+            if let Some(after) = game.comes_again_after().filter(|_| refusals < MOST_REFUSALS) {
+                refusals += 1;
+                sleep(after.min(LONGEST_REFUSAL));
+                continue;
             }
+            return Err(match failure {
+                Failure::Unsupported(what) => NotPassed::Unsupported(what),
+                Failure::Step(step) => {
+                    let branch = branch.map(|branch| branch.label.clone());
+                    NotPassed::Failed(Box::new(Fault::Step { split, branch, step: *step }))
+                }
+            });
         }
-        last.map_or(Ok(()), |fault| Err(NotPassed::Failed(Box::new(fault))))
     }
 }
 

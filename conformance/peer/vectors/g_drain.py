@@ -205,7 +205,8 @@ cb("safe-never-sent", "A call that waited was never sent: safe, however the conn
     variant="peer-takes-one", peer_lim=dict(max_concurrent=1))
 cb("unsafe-part-sent", "A call of whose body a part was sent may have run.", "positive", "16-23-",
     lambda s: [takes(20000), calls(s, body=prng(2000000), tx=[Request(s.o(1), prng(2000000), partial=True)]),
-    eof(ev=[e_failed("a", False)], end=gone())], variant="peer-least-frame", peer_lim=dict(max_frame=16384))
+    eof(ev=[e_failed("a", False)], end=gone()), takes("all", tx=[may(Chunks(s.o(1)))])],
+    variant="peer-least-frame", peer_lim=dict(max_frame=16384))
 cb("answered-before-close", "A call that was answered before Close is not touched by it.", "positive", "16-15+",
     lambda s: [calls(s), rx(response(s.o(1), b"x"), close(0, 0), ev=[e_ok("a", b"x")], end=told("NORMAL"))])
 cb("call-after-end", "A call after the end fails, and is safe.", "positive", "16-1+",

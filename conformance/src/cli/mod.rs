@@ -13,9 +13,20 @@ use clap::{Parser, Subcommand};
 use crate::subject;
 use crate::vector::Suite;
 
+const EXAMPLES: &str = "Examples:
+  nova-conformance run
+  nova-conformance run --subject ./mine --group encoding
+  nova-conformance run --connect unix:/tmp/router --preset router-nova-new
+  nova-conformance run --listen unix:/tmp/worker --preset 'worker-n*' \\
+      --start 'nova-worker --connect {address} --shard-id 0-1,5 --no-cache'
+  nova-conformance run --json > core.jsonl
+  nova-conformance matrix core=core.jsonl mine=mine.jsonl
+
+Exit codes: 0 nothing failed, 1 something did, 2 usage, 4 cannot connect";
+
 /// The conformance suite of Nova's remote RPC, version 3
 #[derive(Debug, Parser)]
-#[command(name = "nova-conformance", version)]
+#[command(name = "nova-conformance", version, after_help = EXAMPLES)]
 struct Args {
     #[command(subcommand)]
     command: Command,

@@ -98,14 +98,21 @@ pub(super) struct RunArgs {
 pub(super) fn run(args: &RunArgs) -> Result<ExitCode, Stop> {
     let suite = args.vectors.load()?;
     let options = args.options()?;
+    if let Some(useless) = options.selection.useless(&suite) {
+        return Err(Stop::usage(format!("{useless} fits no case")));
+    }
     if !suite.cases().any(|(file, case)| options.selection.takes(&file.group, case)) {
-        return Err(Stop::usage("no case is selected; --group, --case and --class leave nothing"));
+        return Err(Stop::usage("no case fits all of --group, --case, --preset and --class"));
     }
     let mut out = Output { json: args.json, seed: options.seed, command: args.command(), broken: None };
     let mut subject = args.subject()?;
     out.begin(&options.implementation)?;
     let results = play(&suite, &options, &mut *subject, |case, outcome| out.case(case, outcome));
     out.end(&results)?;
+    if !results.anything_played() {
+        let why = "nothing was played: all cases were skipped (exit code 127, also a shell's if there is no such command)";
+        out.warn(why)?;
+    }
     if let Some(path) = &args.junit {
         let lines: Vec<CaseLine> = results.outcomes.iter().map(CaseLine::from).collect();
         write(path, &report::junit([(options.implementation.as_str(), lines.as_slice())]))?;
@@ -216,12 +223,16 @@ impl Output {
         self.broken = self.broken.take().or_else(|| written.err());
     }
 
+    fn warn(&self, problem: &str) -> io::Result<()> {
+        writeln!(io::stderr(), "nova-conformance: {problem}")
+    }
+
     fn end(&mut self, results: &Results) -> io::Result<()> {
         if let Some(error) = self.broken.take() {
             return Err(error);
         }
         for stale in &results.stale {
-            writeln!(io::stderr(), "expectations name {stale}, which no case fits: remove the entry")?;
+            self.warn(&format!("expectations name {stale}, which fits no case: remove the entry"))?;
         }
         if self.json {
             return print(serde_json::to_string(&LastLine::from(results))?);

@@ -1,16 +1,18 @@
 //! One case, one way to cut the bytes, one branch.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use serde_json::json;
 
 use super::expect::{self, Heard};
 use super::{Accepts, Sent, Stream, Unit};
-use crate::subject::{Answer, CallOp, Op, Role, Subject, Trouble};
-use crate::vector::{
-    Command, FramePattern, Input, Preset, Split, SplitMix64, StateBounds, Step, Take, to_hex,
-};
+use crate::subject::{Answer, Op, Role, Subject, Trouble};
+use crate::vector::{FramePattern, Input, Preset, Split, SplitMix64, StateBounds, Step, Take, to_hex};
 use crate::wire::{self, ACK_STEP, Kind};
+
+/// The close code of a router that does not accept a claim.
+const CLAIM_REFUSED: u64 = 26;
 
 /// Long after every timer.
 const LONG_AFTER_MS: u32 = 10 * 60 * 1000;
@@ -106,20 +108,30 @@ impl<'a> Game<'a> {
                 })),
             })?;
         }
-        self.after_the_end().map_err(|trouble| {
+        let failed = |game: &Self, input: &str, expected: Vec<String>, trouble| {
             let problem = match trouble {
                 Trouble::Unsupported(what) => format!("unsupported only now: {what}"),
                 Trouble::Broken(problem) => problem,
             };
-            Failure::Step(Box::new(FailedStep {
-                number: count,
-                input: "after the end the transport takes everything, more bytes come, and much time passes"
-                    .to_owned(),
-                problem,
-                expected: Vec::new(),
-                came: expect::show_heard(&self.heard),
-            }))
-        })
+            let (input, came) = (input.to_owned(), expect::show_heard(&game.heard));
+            Failure::Step(Box::new(FailedStep { number: count, input, problem, expected, came }))
+        };
+        if self.subject.bytes_only() {
+            self.goes_on().map_err(|trouble| failed(self, "a Ping", vec!["Pong".to_owned()], trouble))
+        } else {
+            let input = "after the end the transport takes everything, more bytes come, and much time passes";
+            self.after_the_end().map_err(|trouble| failed(self, input, Vec::new(), trouble))
+        }
+    }
+
+    /// When to play again, if a router has refused the claim for now: it may count the connection of the last case as live
+    /// a moment longer (R-A-4), and has said when to come again (R-8-24).
+    #[must_use]
+    pub fn comes_again_after(&self) -> Option<Duration> {
+        let last = self.heard.frames.last()?;
+        let refused = last.kind == Kind::Reject && last.number("code") == CLAIM_REFUSED;
+        let after = Duration::from_millis(last.number("retry_after_ms"));
+        (self.subject.bytes_only() && refused && !after.is_zero()).then_some(after)
     }
 
     fn step(&mut self, step: &Step) -> Result<(), Trouble> {
@@ -152,6 +164,9 @@ impl<'a> Game<'a> {
         }
         verdict.map_err(Trouble::Broken)?;
         self.check_begun(step)?;
+        same(self.over || self.held_back || bytes_only || !self.stream.in_frame(), || {
+            "only a part of a frame came, though the transport takes everything".to_owned()
+        })?;
         let owed = self.sent.body_bytes - self.stream.acked;
         let must_ack = self.is_open() && !self.held_back && !self.over && !bytes_only;
         same(owed < ACK_STEP || !must_ack, || {
@@ -187,11 +202,7 @@ impl<'a> Game<'a> {
                     },
                 })
             }
-            Input::Do(command) => {
-                let op =
-                    op_of(command).ok_or_else(|| Trouble::Broken("the vector's hex is wrong".to_owned()))?;
-                self.ask(op)
-            }
+            Input::Do(command) => self.ask(command.clone()),
             _ => Ok(()),
         }
     }
@@ -328,7 +339,9 @@ impl<'a> Game<'a> {
             }),
             Ok(wanted) => {
                 same(
-                    answer.error.is_none() && (wanted.is_none() || answer.value.as_ref() == wanted),
+                    answer.error.is_none()
+                        && answer.value.is_some()
+                        && (wanted.is_none() || answer.value.as_ref() == wanted),
                     || {
                         let came = answer.error.unwrap_or_else(|| shown(answer.value.as_ref()));
                         format!("{} expected, {came} came", shown(wanted))
@@ -346,20 +359,34 @@ impl<'a> Game<'a> {
         })
     }
 
+    /// Over a socket what is wrong may come late. A subject that is well answers a Ping, and sends nothing else before.
+    fn goes_on(&mut self) -> Result<(), Trouble> {
+        if self.over || !self.is_open() || !self.sent.is_between_frames() {
+            return Ok(());
+        }
+        let probe = json!({"rx": to_hex(&ping()), "tx": [{"frame": "Pong", "nonce": "1"}]});
+        let probe = serde_json::from_value(probe).map_err(|error| Trouble::Broken(error.to_string()))?;
+        self.heard = Heard::default();
+        self.step(&probe)
+    }
+
     /// Nothing comes out of a connection that has ended, whatever goes in.
     fn after_the_end(&mut self) -> Result<(), Trouble> {
         self.heard = Heard::default();
-        if !self.over || self.subject.bytes_only() {
+        if !self.over {
             return Ok(());
         }
-        let ping = wire::frame_bytes(Kind::Ping, &json!({"nonce": "1"}));
         let take_all = Op::Transport { take: None };
-        for op in [take_all, Op::Rx { bytes: ping }, Op::Advance { ms: LONG_AFTER_MS }, Op::Eof] {
+        for op in [take_all, Op::Rx { bytes: ping() }, Op::Advance { ms: LONG_AFTER_MS }, Op::Eof] {
             self.ask(op)?;
             same(self.heard.is_empty(), || "something came after the end".to_owned())?;
         }
         Ok(())
     }
+}
+
+fn ping() -> Vec<u8> {
+    wire::frame_bytes(Kind::Ping, &json!({"nonce": "1"}))
 }
 
 fn same(right: bool, problem: impl FnOnce() -> String) -> Result<(), Trouble> {
@@ -371,42 +398,9 @@ fn shown(value: Option<&serde_json::Value>) -> String {
     if text.chars().count() > 400 { text.chars().take(400).chain(['…']).collect() } else { text }
 }
 
-/// The command as a line of the contract; `None` if its hex is none.
-fn op_of(command: &Command) -> Option<Op> {
-    let hex = |text: &Option<String>| crate::vector::from_hex(text.as_deref().unwrap_or_default()).ok();
-    let bytes = |bytes: &Option<crate::vector::Bytes>| bytes.clone().unwrap_or_default().plain();
-    Some(match command {
-        Command::Accept { app } => Op::Accept { app: hex(app)? },
-        Command::Reject { code, retry_after_ms, message } => Op::Reject {
-            code: *code,
-            retry_after_ms: retry_after_ms.unwrap_or_default(),
-            message: message.clone().unwrap_or_default(),
-        },
-        Command::Call(call) => {
-            let defaults = CallOp::default();
-            Op::Call(Box::new(CallOp {
-                call: call.call.clone(),
-                method: call.method.unwrap_or(defaults.method),
-                body: bytes(&call.body)?,
-                reply_max: call.reply_max.unwrap_or(defaults.reply_max),
-                deadline_ms: call.deadline_ms.unwrap_or_default(),
-                trace: call.trace.clone(),
-                within: call.within.clone(),
-            }))
-        }
-        Command::Cancel { call } => Op::Cancel { call: call.clone() },
-        Command::Respond { id, body } => Op::Respond { id: id.clone(), body: bytes(body)? },
-        Command::RespondError { id, code, retry, retry_after_ms, message } => Op::RespondError {
-            id: id.clone(),
-            code: *code,
-            retry: retry.unwrap_or_default(),
-            retry_after_ms: retry_after_ms.unwrap_or_default(),
-            message: message.clone().unwrap_or_default(),
-        },
-        Command::Fail { id } => Op::Fail { id: id.clone() },
-        Command::Drain { deadline_ms } => Op::Drain { deadline_ms: *deadline_ms },
-        Command::Close { code } => Op::Close { code: code.unwrap_or_default() },
-    })
+/// An op, for people: as its line of the contract.
+fn in_short(op: &Op) -> String {
+    shown(serde_json::to_value(op).ok().as_ref())
 }
 
 /// The input of a step, for people.
@@ -421,7 +415,7 @@ fn describe(step: &Step) -> String {
         Ok(Input::Advance(ms)) => format!("{ms} ms pass"),
         Ok(Input::Transport(Take::All)) => "the transport takes everything".to_owned(),
         Ok(Input::Transport(Take::Bytes(count))) => format!("the transport takes {count} bytes"),
-        Ok(Input::Do(command)) => format!("the application does {command:?}"),
+        Ok(Input::Do(command)) => format!("the application does {}", in_short(command)),
         Ok(Input::State(_)) => "what it holds".to_owned(),
         Ok(Input::Decode { name, bytes, .. }) => {
             format!("decode {name} of {}", to_hex(&bytes.plain().unwrap_or_default()))

@@ -28,6 +28,12 @@ impl Sent {
         while self.step() {}
     }
 
+    /// Whether what comes next is the beginning of a frame.
+    #[must_use]
+    pub fn is_between_frames(&self) -> bool {
+        self.preface && self.left == 0 && self.waiting.is_empty()
+    }
+
     fn step(&mut self) -> bool {
         if self.left > 0 {
             let count = self.waiting.len().min(usize::try_from(self.left).unwrap_or(usize::MAX));
@@ -82,7 +88,7 @@ mod tests {
     #[test]
     fn body_bytes_count_when_they_come() {
         let mut sent = Sent::default();
-        let request = from_hex("0c0000001002800604000080800100").expect("hex");
+        let request = from_hex("10000000100280060400008080010000").expect("hex");
         let bytes = [&wire::PREFACE[..], &request, b"ping"].concat();
         for (at, byte) in bytes.iter().enumerate() {
             sent.add(&[*byte]);

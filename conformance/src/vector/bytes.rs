@@ -2,6 +2,7 @@
 
 use serde::de::Error as _;
 use serde::{Deserialize, Deserializer};
+use serde_json::Value;
 
 /// Bytes of a vector, not expanded yet.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -35,6 +36,12 @@ impl Bytes {
         }
         Some(all)
     }
+}
+
+/// The bytes of a value in which `pong` has no place.
+pub(super) fn plain_bytes(value: Value) -> Result<Vec<u8>, String> {
+    let bytes: Bytes = serde_json::from_value(value).map_err(|error| error.to_string())?;
+    bytes.plain().ok_or_else(|| "`pong` stands in `rx` only".to_owned())
 }
 
 /// The JSON forms of one part.

@@ -42,6 +42,18 @@ pub struct Selection {
 }
 
 impl Selection {
+    /// The first option that fits no case at all: a word that is written wrongly must not leave cases out in silence.
+    #[must_use]
+    pub fn useless(&self, suite: &Suite) -> Option<String> {
+        let fits_none =
+            |fits: &dyn Fn(&File, &Case) -> bool| !suite.cases().any(|(file, case)| fits(file, case));
+        let group = self.groups.iter().find(|name| fits_none(&|file, _| file.group == **name));
+        let case = self.cases.iter().find(|glob| fits_none(&|_, case| fits_glob(glob, &case.id)));
+        let preset = self.presets.iter().find(|glob| fits_none(&|_, case| fits_glob(glob, &case.preset)));
+        let named = |option: &str, value: Option<&String>| value.map(|value| format!("--{option} {value}"));
+        [named("group", group), named("case", case), named("preset", preset)].into_iter().flatten().next()
+    }
+
     /// Whether a case of this group is played.
     #[must_use]
     pub fn takes(&self, group: &str, case: &Case) -> bool {
