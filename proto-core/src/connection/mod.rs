@@ -30,7 +30,7 @@ const DRAIN_AT_EXHAUSTION: Duration = Duration::from_secs(60);
 const ENOUGH_INPUT: usize = 64 * 1024;
 
 /// Longer than any connection lives.
-const FAR: Duration = Duration::from_secs(100 * 365 * 24 * 60 * 60);
+const FAR: Duration = Duration::from_secs(u32::MAX as u64);
 
 /// One end of a remote RPC v3 connection, without any I/O.
 ///

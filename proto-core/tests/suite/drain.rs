@@ -88,6 +88,8 @@ fn calls_that_wait_fail_when_either_side_drains() {
         victim.conn.call(Call::new(1, ""), victim.now).expect("open");
         victim.output();
         let waiting = victim.conn.call(Call::new(1, ""), victim.now).expect("it waits");
+        let stats = victim.conn.stats();
+        assert_eq!((stats.calls, stats.calls_open), (2, 1));
         let mut events = if theirs {
             victim.takes(&wire::goaway(500))
         } else {
