@@ -48,6 +48,8 @@ pub(super) struct Scanner<'a> {
     pub(super) sink: Sink<'a>,
     pub(super) scopes: Vec<Scope>,
     pub(super) braces: Braces,
+    /// Whether the file is in a package, so that nothing but types may stand at its top.
+    in_package: bool,
     /// The top-level type that was closed last, which a `}` too many may have closed too early.
     pub(super) last_closed: Option<Scope>,
     /// Whether the last thing read was a whole member and not just something in front of one.
@@ -66,6 +68,7 @@ impl<'a> Scanner<'a> {
             sink: Sink::new(source),
             scopes: Vec::new(),
             braces: Braces::Matched,
+            in_package: false,
             last_closed: None,
             is_between_members: true,
             cause,
@@ -129,9 +132,20 @@ impl<'a> Scanner<'a> {
             Word::Import => self.import(),
             Word::Package => self.package(),
             Word::Identifier if self.contextual(token) => {}
-            Word::Identifier | Word::Primitive | Word::Void => self.member(token),
+            Word::Identifier | Word::Primitive | Word::Void => {
+                self.expect_type();
+                self.member(token);
+            }
             Word::Bound | Word::Implements | Word::Throws => {}
             Word::Operand | Word::Reserved => self.statement(),
+        }
+    }
+
+    /// What comes is no type. Behind one, at the top of a file in a package, that means that a `}` has closed it too early;
+    /// the braces may match all the same if lines have changed places.
+    fn expect_type(&mut self) {
+        if self.scopes.is_empty() && self.in_package && self.last_closed.is_some() {
+            self.braces = Braces::Extra;
         }
     }
 
@@ -195,6 +209,7 @@ impl<'a> Scanner<'a> {
     fn package(&mut self) {
         let name = self.qualified_name();
         self.sink.set_package(&name);
+        self.in_package = true;
         self.lexer.take(b';');
     }
 
