@@ -17,7 +17,7 @@ use crate::served::Stage;
 const GREASE_KIND: u8 = 0xca;
 
 /// How many bytes of small frames may go before the next part of a large body has its turn.
-const SMALL_RUN: usize = 64 * 1024;
+const SMALL_RUN: usize = 65_536;
 
 /// The extension that nobody knows.
 const GREASE_TAG: u16 = 0xcaca;

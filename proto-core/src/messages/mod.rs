@@ -61,7 +61,7 @@ pub fn method_name(number: u16) -> &'static str {
 }
 
 /// Most shards in a workspace.
-pub const MAX_SHARDS: u32 = 1 << 20;
+pub const MAX_SHARDS: u32 = 1_048_576;
 
 /// Longest path of a file below its root, in bytes.
 pub const MAX_PATH: usize = 4096;

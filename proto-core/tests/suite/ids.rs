@@ -1,5 +1,7 @@
 //! Request ids: who may use which, in what order, and how they end.
 
+use std::time::Duration;
+
 use nova_proto_core::{Call, CloseCode, CloseReason, Config, Event, Role, SendError};
 
 use crate::common::victim::Victim;
@@ -92,7 +94,7 @@ fn a_request_answered_early_keeps_its_slot_until_its_body_has_ended() {
         let mut victim = Victim::router();
         let ask = Ask { body_len: 5000, deadline_ms: 1, reply_max: 50_000, ..Ask::default() };
         victim.takes(&ask.frame(&[0; 4096]).bytes());
-        assert_eq!(victim.pass(std::time::Duration::from_millis(1)), [], "no handler had begun");
+        assert_eq!(victim.pass(Duration::from_millis(1)), [], "no handler had begun");
         assert_eq!(victim.sent()[0].kind, wire::ERROR);
         assert_eq!((victim.conn.stats().serving, victim.conn.stats().serving_cost), (1, 55_000));
         assert_eq!(victim.takes(&finish), []);
@@ -220,8 +222,8 @@ fn the_last_ids_are_used_and_then_the_connection_drains() {
         let config = Config { first_id: u64::MAX - 3, ..Config::new(role) };
         let mut victim = Victim::with(config, &Offer::default());
         let now = victim.now;
-        for _ in 0..2 {
-            victim.conn.call(Call::new(1, ""), now).expect("open");
+        for timeout in [None, Some(Duration::from_secs(7))] {
+            victim.conn.call(Call { timeout, ..Call::new(1, "") }, now).expect("open");
         }
         let ids: Vec<u64> = victim.sent().iter().map(|frame| frame.int(0)).collect();
         assert_eq!(ids, [last - 2, last]);
@@ -229,6 +231,7 @@ fn the_last_ids_are_used_and_then_the_connection_drains() {
         assert_eq!(victim.sent()[0].kind, wire::GOAWAY);
         assert_eq!(victim.events().len(), 1);
         assert_eq!(victim.conn.call(Call::new(1, ""), now), Err(SendError::Draining));
+        assert_eq!(victim.conn.poll_timeout(), Some(now + Duration::from_secs(7)), "the open call's");
         victim.takes(&wire::response(last, 0, b"").bytes());
         let events = victim.feed(&wire::error(last - 2, 1).bytes());
         let reason = CloseReason::Local(CloseCode::IDS_EXHAUSTED);

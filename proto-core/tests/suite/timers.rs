@@ -2,6 +2,7 @@
 
 use std::time::{Duration, Instant};
 
+use bytes::Bytes;
 use nova_proto_core::{
     ACK_EVERY, Call, CallError, CloseCode, CloseReason, Config, Connection, ErrorCode, ErrorReply, Event,
     Role,
@@ -170,6 +171,53 @@ fn output_that_nobody_takes_for_10_seconds_is_a_stall() {
     let mut victim = Victim::router();
     victim.takes(&wire::ping(1));
     victim.pass(secs(9));
+    victim.takes(&wire::ping(2));
+    times_out(&mut victim, secs(1), CloseCode::SLOW_READER);
+}
+
+#[test]
+fn whatever_waits_alone_and_is_not_taken_for_10_seconds_is_a_stall() {
+    type Waits = fn(&mut Victim);
+    let large = |victim: &mut Victim| {
+        victim.conn.call(Call::new(1, vec![0; 200_000]), victim.now).expect("open");
+    };
+    let kinds: [(&str, Waits); 4] = [
+        ("GoAway", |victim| {
+            victim.takes(&wire::request(1, b""));
+            victim.conn.drain(secs(60), victim.now).expect("open");
+        }),
+        ("a small call", |victim| {
+            victim.conn.call(Call::new(1, ""), victim.now).expect("open");
+        }),
+        ("a large call that has not begun", large),
+        ("the rest of a large call", |victim| {
+            victim.conn.call(Call::new(1, vec![0; 400_000]), victim.now).expect("open");
+            assert!(victim.conn.poll_transmit(&mut Vec::new(), 1) > 0);
+        }),
+    ];
+    for (what, waits) in kinds {
+        println!("{what}");
+        let mut victim = Victim::router();
+        waits(&mut victim);
+        times_out(&mut victim, secs(10), CloseCode::SLOW_READER);
+    }
+}
+
+#[test]
+fn a_welcome_that_nobody_takes_for_10_seconds_is_a_stall() {
+    let mut victim = Victim::fresh(Config::new(Role::Router));
+    victim.takes(&Offer::default().opening(Role::Worker));
+    victim.conn.accept(Bytes::new()).expect("waits for the decision");
+    victim.events();
+    times_out(&mut victim, secs(10), CloseCode::SLOW_READER);
+}
+
+#[test]
+fn to_ask_for_no_output_is_not_to_take_it() {
+    let mut victim = Victim::router();
+    victim.takes(&wire::ping(1));
+    victim.pass(secs(9));
+    assert_eq!(victim.conn.poll_transmit(&mut Vec::new(), 0), 0);
     victim.takes(&wire::ping(2));
     times_out(&mut victim, secs(1), CloseCode::SLOW_READER);
 }
