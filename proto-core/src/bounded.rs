@@ -1,7 +1,7 @@
 //! Lists, texts and byte strings that are refused while they are decoded, once they pass their bound.
 //!
 //! For `#[serde(deserialize_with = …)]`. A frame's length bounds its bytes, but not what they decode to: a list of
-//! small elements can grow thirtyfold, which `tests/amplification.rs` measures.
+//! small elements can grow sixtyfold, which `tests/amplification.rs` measures.
 
 use std::fmt;
 use std::marker::PhantomData;

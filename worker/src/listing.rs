@@ -14,7 +14,7 @@ const MAX_BYTES: usize = 8 * 1024 * 1024;
 
 /// The page that `request` asks for.
 pub(crate) fn page(snapshot: &Snapshot, request: &ListSymbols<'_>) -> Bytes {
-    let mut room = Room { symbols: (request.limit as usize).clamp(1, MAX_SYMBOLS), bytes: MAX_BYTES };
+    let mut room = Room { symbols: (request.limit as usize).min(MAX_SYMBOLS), bytes: MAX_BYTES };
     let mut files = Vec::new();
     let mut more = false;
     for (path, outline) in snapshot.iter_from(request.from) {
@@ -22,6 +22,7 @@ pub(crate) fn page(snapshot: &Snapshot, request: &ListSymbols<'_>) -> Bytes {
         let symbols = listed(&outline, skip, &mut room);
         more = skip + symbols.len() < outline.len();
         if !symbols.is_empty() {
+            room.bytes = room.bytes.saturating_sub(path.len());
             files.push((path, symbols));
         }
         if more {

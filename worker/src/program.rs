@@ -9,7 +9,9 @@ use std::time::Duration;
 
 use futures_util::future::{Either, join, select};
 use nova_driver::net::tls::is_refusal;
-use nova_proto_core::messages::{WorkerHello, WorkerWelcome, decode, encode, shard_ranges};
+use nova_proto_core::messages::{
+    MAX_WORKER_SHARDS, WorkerHello, WorkerWelcome, decode, encode, shard_ranges,
+};
 use nova_proto_core::{CloseCode, CloseReason, Config, ConfigError, Role};
 use nova_transport_tokio::{Address, ClientTls, ClientTlsFiles, ConnectOptions, Handle, IdentityFiles};
 use tracing_subscriber::EnvFilter;
@@ -185,6 +187,15 @@ fn serve_on(args: &WorkerArgs) -> Result<(), Failed> {
 
 async fn serve(args: &WorkerArgs) -> Result<(), Failed> {
     let shards: Vec<u32> = args.shard_id.iter().flat_map(|range| range.first..=range.last).collect();
+    if shards.len() > MAX_WORKER_SHARDS {
+        return Err((
+            2,
+            format!(
+                "--shard-id names {} shards; one worker serves at most {MAX_WORKER_SHARDS}",
+                shards.len()
+            ),
+        ));
+    }
     let claim = shard_ranges(shards.iter().copied())
         .ok_or_else(|| (2, "too many separate ranges of shards; give fewer with --shard-id".to_owned()))?;
     let token = args.token.read().map_err(|message| (2, message))?;

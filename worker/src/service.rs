@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::future::Future;
+use std::mem;
 use std::panic::catch_unwind;
 use std::pin::Pin;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -107,12 +108,12 @@ impl WorkerService {
         Ok((Self { inner: Arc::new(inner) }, stopped))
     }
 
-    /// Answers a request where it is called, on no other thread.
+    /// Answers a request where it is called, on no other thread; a search, with at most `reply_max` bytes.
     ///
     /// # Errors
     /// The error that answers the request.
-    pub fn answer(&self, method: u16, body: &[u8]) -> Result<Bytes, ErrorReply> {
-        self.inner.answer(method, body)
+    pub fn answer(&self, method: u16, body: &[u8], reply_max: u32) -> Result<Bytes, ErrorReply> {
+        self.inner.answer(method, body, reply_max)
     }
 
     /// Keeps what has changed, and waits for it; tells whether it was done in time. What was not is missing at the next
@@ -130,7 +131,7 @@ impl Application for WorkerService {
         Box::pin(async move {
             let body = request.body.clone();
             let signal = request.cancel_signal();
-            let method = request.method;
+            let (method, reply_max) = (request.method, request.reply_max);
             let span =
                 tracing::debug_span!("request", method = method_name(method), trace = Empty, shard = Empty);
             if let Some(trace) = request.trace {
@@ -146,7 +147,7 @@ impl Application for WorkerService {
                         return Err(ErrorReply::new(ErrorCode::CANCELLED, "cancelled before it began"));
                     }
                     span.in_scope(|| {
-                        let answer = inner.answer(method, &decompress(&body)?);
+                        let answer = inner.answer(method, &decompress(&body)?, reply_max);
                         tracing::debug!(bytes = body.bytes.len(), ok = answer.is_ok(), "answered");
                         answer
                     })
@@ -162,7 +163,7 @@ impl Application for WorkerService {
 }
 
 impl Inner {
-    fn answer(&self, method: u16, body: &[u8]) -> Answer {
+    fn answer(&self, method: u16, body: &[u8], reply_max: u32) -> Answer {
         match method {
             SyncShard::NUMBER => {
                 let request: SyncShard = decode(body)?;
@@ -190,7 +191,7 @@ impl Inner {
                 self.writer.changed(request.shard, GATHER);
                 Ok(encode(&reply))
             }
-            SearchSymbols::NUMBER => self.search(&decode(body)?),
+            SearchSymbols::NUMBER => self.search(&decode(body)?, reply_max),
             ListSymbols::NUMBER => {
                 let request: ListSymbols<'_> = decode(body)?;
                 let published = self.find(request.shard)?.published();
@@ -221,7 +222,12 @@ impl Inner {
                 Ok(())
             })?;
         }
-        slot.change(|shard| shard.begin(request))
+        let reply = slot.change(|shard| shard.begin(request))?;
+        if matches!(reply, SyncReply::Current(_)) {
+            // A change may not have been written before this sync began.
+            self.writer.changed(request.shard, GATHER);
+        }
+        Ok(reply)
     }
 
     fn stats(&self) -> WorkerStats {
@@ -306,7 +312,7 @@ impl Inner {
         Ok(encode(&reply))
     }
 
-    fn search(&self, request: &SearchSymbols) -> Answer {
+    fn search(&self, request: &SearchSymbols, reply_max: u32) -> Answer {
         let kinds = KindSet::from_bits(request.kinds)
             .ok_or_else(|| ErrorReply::new(ErrorCode::INVALID, "a bit for an unknown kind is set"))?;
         let query = Query::parse(&request.query, kinds)
@@ -327,9 +333,10 @@ impl Inner {
             snapshots.push(snapshot);
         }
         let found = search_all(&snapshots, &query, limit);
-        // More ranges than fit cannot be: they are part of the request's.
+        // In more pieces than an answer may name, all that was asked about counts as warming.
         let warming = shard_ranges(warming).unwrap_or_else(|| request.shards.clone());
-        Ok(fitting(SearchReply { hits: found.hits, truncated: found.truncated, warming }))
+        let reply = SearchReply { hits: found.hits, truncated: found.truncated, warming };
+        Ok(fitting(reply, reply_max.min(SearchSymbols::REPLY_MAX) as usize))
     }
 
     fn numbers(&self, ranges: &[ShardRange]) -> Result<Vec<u32>, ErrorReply> {
@@ -359,7 +366,10 @@ impl Slot {
         let mut shard = lock(&self.shard);
         let result = change(&mut shard);
         crash::point();
-        *lock(&self.published) = Published { snapshot: shard.snapshot(), current: shard.is_current() };
+        let new = Published { snapshot: shard.snapshot(), current: shard.is_current() };
+        let old = mem::replace(&mut *lock(&self.published), new);
+        // A large one takes a while to free; searches need not wait for that.
+        drop(old);
         result
     }
 
@@ -373,24 +383,25 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// The reply, cut to what the request allows; a shorter prefix is still an exact answer, and says that it is one.
-fn fitting(mut reply: SearchReply) -> Bytes {
+/// The reply, cut to `max` bytes; a shorter prefix is still an exact answer, and says that it is one.
+fn fitting(mut reply: SearchReply, max: usize) -> Bytes {
     let whole = encode(&reply);
-    let max = SearchSymbols::REPLY_MAX as usize;
     if whole.len() <= max {
         return whole;
     }
-    let mut room =
-        max.saturating_sub(whole.len() - reply.hits.iter().map(|hit| encode(hit).len()).sum::<usize>());
-    let fits = reply.hits.iter().take_while(|hit| {
-        let size = encode(hit).len();
-        let fits = size <= room;
-        room = room.saturating_sub(size);
-        fits
-    });
-    let fits = fits.count();
-    reply.hits.truncate(fits);
+    let hits = mem::take(&mut reply.hits);
     reply.truncated = true;
+    // The number of hits comes first, and takes three bytes at most.
+    let mut room = max.saturating_sub(encode(&reply).len() + 2);
+    reply.hits = hits
+        .into_iter()
+        .take_while(|hit| {
+            let size = encode(hit).len();
+            let fits = size <= room;
+            room = room.saturating_sub(size);
+            fits
+        })
+        .collect();
     encode(&reply)
 }
 
@@ -415,7 +426,7 @@ mod tests {
     #[test]
     fn a_file_that_the_extractor_cannot_take_costs_itself_alone() {
         let inner = inner();
-        let ask = |method: u16, body: &Bytes| inner.answer(method, body);
+        let ask = |method: u16, body: &Bytes| inner.answer(method, body, u32::MAX);
         let sync = SyncShard { shard: 0, key: [0; 16], epoch: 1, sync: 1, rev: 1, files: 2, digest: None };
         ask(SyncShard::NUMBER, &encode(&sync)).expect("begun");
         let entries = ["A.java", "B.java"].map(|path| ManifestEntry { path, hash: None }).into();
@@ -436,5 +447,33 @@ mod tests {
         assert_eq!(error.code, ErrorCode::INTERNAL);
         assert!(error.message.contains("shard 0, B.java"), "{}", error.message);
         assert_eq!(inner.stats().shards[0].counters.symbols, 1, "what there was stays");
+    }
+
+    /// Whatever the room, there is no place left for another hit.
+    #[test]
+    fn an_answer_is_cut_to_what_the_request_allows() {
+        let inner = inner();
+        let sync = SyncShard { shard: 0, key: [0; 16], epoch: 1, sync: 1, rev: 1, files: 0, digest: None };
+        inner.answer(SyncShard::NUMBER, &encode(&sync), 100).expect("begun");
+        let text: String = (0..300).map(|number| format!("class Name{number:03} {{}}\n")).collect();
+        let update = UpdateFile { shard: 0, epoch: 1, rev: 2, path: "A.java", text: &text };
+        inner.answer(UpdateFile::NUMBER, &encode(&update), 100).expect("taken");
+        let shards = vec![ShardRange { first: 0, count: 1 }];
+        let request =
+            encode(&SearchSymbols { shards, query: "name".to_owned(), kinds: u16::MAX >> 4, limit: 1000 });
+        let search = |reply_max| {
+            let body = inner.answer(SearchSymbols::NUMBER, &request, reply_max).expect("an answer");
+            let length = body.len();
+            (reply::<SearchSymbols>(&body.into()).expect("it decodes"), length)
+        };
+        let (whole, length) = search(u32::MAX);
+        assert!(whole.hits.len() == 300 && !whole.truncated);
+        let hit = encode(&whole.hits[0]).len();
+        for room in 16..=length {
+            let (part, used) = search(room as u32);
+            assert!(used <= room && whole.hits.starts_with(&part.hits), "{room}");
+            assert_eq!(part.truncated, part.hits.len() < 300);
+            assert!(part.hits.len() == 300 || used + hit + 3 > room, "{used} of {room} bytes used");
+        }
     }
 }

@@ -77,17 +77,18 @@ pub struct Shard {
     /// What is published of each file; a tombstone keeps a removal's revision until the next commit.
     files: BTreeMap<Arc<str>, Known>,
     staging: Option<Staging>,
-    /// The highest sync of this epoch.
-    last_sync: u64,
+    /// The highest sync of this epoch, if there was one.
+    last_sync: Option<u64>,
     /// The revision of the last manifest that was reached: of a path that it does not name, nothing older counts.
-    floor: u64,
+    floor: Option<u64>,
     /// The files of the last committed sync that cannot be indexed, sorted by path, each with its reason.
     skipped: Vec<(Arc<str>, Box<str>)>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Known {
-    rev: u64,
+    /// Nothing if it is of another run of the router: then it is older than everything of this one.
+    rev: Option<u64>,
     /// `None`: removed.
     hash: Option<Digest>,
 }
@@ -194,7 +195,7 @@ impl Shard {
         *self = Self { key: Some(key), ..Self::new(self.number) };
         if let Some(Image { counters, files, snapshot, .. }) = cached.filter(|image| image.key == key) {
             self.files =
-                files.into_iter().map(|(path, hash)| (path, Known { rev: 0, hash: Some(hash) })).collect();
+                files.into_iter().map(|(path, hash)| (path, Known { rev: None, hash: Some(hash) })).collect();
             self.published = snapshot;
             self.counters.generation = counters.generation;
             self.count();
@@ -211,17 +212,17 @@ impl Shard {
             // Revisions of another run of the router mean nothing in this one.
             self.files.retain(|_, known| known.hash.is_some());
             for known in self.files.values_mut() {
-                known.rev = 0;
+                known.rev = None;
             }
             self.counters.epoch = request.epoch;
             self.counters.revision = 0;
-            self.last_sync = 0;
-            self.floor = 0;
+            self.last_sync = None;
+            self.floor = None;
         }
-        if request.sync <= self.last_sync {
+        if Some(request.sync) <= self.last_sync {
             return Err(self.stale(request.sync));
         }
-        self.last_sync = request.sync;
+        self.last_sync = Some(request.sync);
         self.staging = None;
         self.skipped.clear();
         if !self.files.is_empty() && request.digest == Some(self.digest()) {
@@ -264,7 +265,7 @@ impl Shard {
             let known = files.get_mut(entry.path);
             if let Some(known) = known.filter(|known| entry.hash.is_some() && known.hash == entry.hash) {
                 // That it holds this is as new as the manifest.
-                known.rev = known.rev.max(staging.rev);
+                known.rev = known.rev.max(Some(staging.rev));
                 staged.state = EntryState::Kept;
             } else {
                 match wanted.last_mut() {
@@ -289,33 +290,28 @@ impl Shard {
             let message = format!("shard {number}: the manifest has no entry {}", bad.entry);
             return Err(ErrorReply::new(ErrorCode::NOT_IN_MANIFEST, message));
         }
-        let mut upserts = Vec::new();
-        let mut removes = Vec::new();
+        // Of several entries for one path the last that is taken counts.
+        let mut changes = BTreeMap::new();
         for Arrival { entry, rev, file } in arrivals {
             let staged = &mut staging.entries[entry as usize];
-            staged.state = match &file {
-                Arrived::Skipped(reason) => EntryState::Skipped(reason.clone()),
-                Arrived::Parsed(_) | Arrived::Gone => EntryState::Loaded,
-            };
             self.counters.revision = self.counters.revision.max(rev);
-            if newest(&self.files, self.floor, &staged.path) >= rev {
+            if newest(&self.files, self.floor, &staged.path) >= Some(rev) {
+                if matches!(staged.state, EntryState::Wanted) {
+                    staged.state = EntryState::Loaded;
+                }
                 continue;
             }
-            let path = Arc::clone(&staged.path);
-            let hash = match file {
-                Arrived::Parsed(file) => {
-                    upserts.push((Arc::clone(&path), file.outline));
-                    Some(file.hash)
-                }
-                Arrived::Gone | Arrived::Skipped(_) => {
-                    removes.push(Arc::clone(&path));
-                    None
-                }
+            let (state, hash, outline) = match file {
+                Arrived::Parsed(file) => (EntryState::Loaded, Some(file.hash), Some(file.outline)),
+                Arrived::Gone => (EntryState::Loaded, None, None),
+                Arrived::Skipped(reason) => (EntryState::Skipped(reason), None, None),
             };
-            self.files.insert(path, Known { rev, hash });
+            staged.state = state;
+            self.files.insert(Arc::clone(&staged.path), Known { rev: Some(rev), hash });
+            changes.insert(Arc::clone(&staged.path), outline);
         }
         self.current = false;
-        self.publish(upserts, &removes);
+        self.publish(changes);
         Ok(())
     }
 
@@ -335,19 +331,25 @@ impl Shard {
         // Both are sorted, so one pass tells what the manifest does not name. What changed after the manifest was
         // taken stays.
         let mut named = staging.entries.iter().map(|entry| &entry.path).peekable();
-        let mut removes = Vec::new();
+        let mut removes = BTreeMap::new();
         for (path, known) in &self.files {
             while named.next_if(|name| *name < path).is_some() {}
-            if named.peek() != Some(&path) && known.rev <= staging.rev {
-                removes.push(Arc::clone(path));
+            if named.peek() != Some(&path) && known.rev <= Some(staging.rev) {
+                removes.insert(Arc::clone(path), None);
             }
         }
-        for path in &removes {
+        for path in removes.keys() {
             self.files.remove(path);
         }
-        self.publish(Vec::new(), &removes);
+        self.publish(removes);
         self.published = self.published.compact();
         let skipped = staging.entries.into_iter().filter_map(|entry| match entry.state {
+            // What has changed since may be readable.
+            EntryState::Skipped(_)
+                if self.files.get(&entry.path).is_some_and(|known| known.hash.is_some()) =>
+            {
+                None
+            }
             EntryState::Skipped(reason) => Some((entry.path, reason)),
             EntryState::Wanted | EntryState::Kept | EntryState::Loaded => None,
         });
@@ -358,9 +360,9 @@ impl Shard {
 
     /// The content is that of a manifest of this revision, with all later changes that have come.
     fn reach(&mut self, rev: u64) {
-        self.floor = self.floor.max(rev);
+        self.floor = self.floor.max(Some(rev));
         // Of older removals the floor tells.
-        self.files.retain(|_, known| known.hash.is_some() || known.rev > rev);
+        self.files.retain(|_, known| known.hash.is_some() || known.rev > Some(rev));
         self.current = true;
         self.counters.revision = self.counters.revision.max(rev);
         self.counters.digest = self.digest();
@@ -376,7 +378,8 @@ impl Shard {
         if !self.advance(&path, rev, Some(file.hash)) {
             return Ok(false);
         }
-        self.publish(vec![(path, file.outline)], &[]);
+        self.skipped.retain(|(skipped, _)| *skipped != path);
+        self.publish(BTreeMap::from([(path, Some(file.outline))]));
         Ok(true)
     }
 
@@ -386,15 +389,16 @@ impl Shard {
     /// `STALE_SYNC` if the epoch is another.
     pub fn remove(&mut self, epoch: u64, rev: u64, paths: &[&str]) -> Result<u32, ErrorReply> {
         self.check_epoch(epoch)?;
-        let mut removed: Vec<Arc<str>> = Vec::new();
+        let mut removed = BTreeMap::new();
         for path in paths {
             let path = known_path(&self.files, path);
             if self.advance(&path, rev, None) {
-                removed.push(path);
+                removed.insert(path, None);
             }
         }
-        self.publish(Vec::new(), &removed);
-        Ok(u32::try_from(removed.len()).unwrap_or(u32::MAX))
+        let taken = u32::try_from(removed.len()).unwrap_or(u32::MAX);
+        self.publish(removed);
+        Ok(taken)
     }
 
     /// The counters now.
@@ -405,19 +409,27 @@ impl Shard {
 
     /// Notes a change of one file, unless a later one is known.
     fn advance(&mut self, path: &Arc<str>, rev: u64, hash: Option<Digest>) -> bool {
-        if newest(&self.files, self.floor, path) >= rev {
+        if newest(&self.files, self.floor, path) >= Some(rev) {
             return false;
         }
         self.counters.revision = self.counters.revision.max(rev);
-        self.files.insert(Arc::clone(path), Known { rev, hash });
+        self.files.insert(Arc::clone(path), Known { rev: Some(rev), hash });
         true
     }
 
-    fn publish(&mut self, upserts: Vec<(Arc<str>, Arc<Outline>)>, removes: &[Arc<str>]) {
-        if !upserts.is_empty() || !removes.is_empty() {
-            self.published = self.published.apply(upserts, removes.iter().map(|path| &**path));
-            self.counters.generation = self.counters.generation.saturating_add(1);
+    /// Publishes changes of files: the declarations of each, or nothing if it is gone.
+    fn publish(&mut self, changes: BTreeMap<Arc<str>, Option<Arc<Outline>>>) {
+        if changes.is_empty() {
+            return;
         }
+        let removes: Vec<Arc<str>> = changes
+            .iter()
+            .filter(|(_, outline)| outline.is_none())
+            .map(|(path, _)| Arc::clone(path))
+            .collect();
+        let upserts = changes.into_iter().filter_map(|(path, outline)| Some((path, outline?)));
+        self.published = self.published.apply(upserts, removes.iter().map(|path| &**path));
+        self.counters.generation = self.counters.generation.saturating_add(1);
         self.count();
     }
 
@@ -432,7 +444,7 @@ impl Shard {
     }
 
     fn check_epoch(&self, epoch: u64) -> Result<(), ErrorReply> {
-        if epoch == self.counters.epoch && self.last_sync > 0 {
+        if epoch == self.counters.epoch && self.last_sync.is_some() {
             return Ok(());
         }
         let message = format!("shard {}: the change belongs to another run of the router", self.number);
@@ -445,8 +457,8 @@ impl Shard {
 }
 
 /// The revision of what is known of a path: that it is not there, if nothing else is.
-fn newest(files: &BTreeMap<Arc<str>, Known>, floor: u64, path: &str) -> u64 {
-    files.get(path).map_or(0, |known| known.rev).max(floor)
+fn newest(files: &BTreeMap<Arc<str>, Known>, floor: Option<u64>, path: &str) -> Option<u64> {
+    files.get(path).map_or(floor, |known| known.rev)
 }
 
 fn known_path(files: &BTreeMap<Arc<str>, Known>, path: &str) -> Arc<str> {

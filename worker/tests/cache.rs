@@ -384,6 +384,18 @@ fn what_nobody_has_used_for_long_goes_and_nothing_else() {
     }
     assert!(ours.exists() && foreign.iter().all(|path| path.exists()));
 
+    // Other workspaces' caches go with their last file; what is no cache of ours stays.
+    let base = scene.cache().parent().expect("a parent").join("base");
+    let directories = ["gone", "kept", "foreign"].map(|name| base.join(name));
+    for directory in &directories {
+        fs::create_dir_all(directory).expect("a directory");
+    }
+    used(&directories[0].join(&name), DAY * 31);
+    used(&directories[1].join(&name), DAY * 29);
+    used(&directories[2].join("notes.txt"), DAY * 1000);
+    Store::sweep_below(&base);
+    assert_eq!(directories.map(|directory| directory.exists()), [false, true, true]);
+
     // Reading is using.
     used(&ours, DAY * 29);
     assert!(scene.store().load(&KEY).is_some());

@@ -256,3 +256,85 @@ fn what_is_older_than_the_manifest_does_not_come_after_it() {
     assert_eq!(shard.update(EPOCH, 13, "late", parsed(&new)), Ok(true));
     assert_eq!(content(&shard), ["a:New", "late:New"]);
 }
+
+#[test]
+fn of_two_entries_for_one_path_the_later_revision_counts_in_one_batch_too() {
+    let (old, new) = (class("Old"), class("New"));
+    for (first, second, wanted) in [
+        ((7, Some(&*old)), (8, None), vec![]),
+        ((8, None), (7, Some(&*old)), vec![]),
+        ((7, None), (8, Some(&*new)), vec!["a:New"]),
+        ((7, Some(&*old)), (8, Some(&*new)), vec!["a:New"]),
+        ((8, Some(&*new)), (7, Some(&*old)), vec!["a:New"]),
+    ] {
+        let mut shard = Shard::new(3);
+        shard.begin(&sync(6, 1, None)).expect("begun");
+        shard.page(6, &page(0, &[("a", None)])).expect("a page");
+        let batch = [first, second].map(|(rev, text)| arrival(0, rev, text)).into();
+        shard.load(6, batch).expect("loaded");
+        let counters = shard.commit(&IndexShard { shard: 3, sync: 6 }).expect("committed");
+        assert_eq!(
+            (content(&shard), counters.files as usize),
+            (wanted.iter().map(ToString::to_string).collect(), wanted.len())
+        );
+        assert_eq!(shard.skipped().count(), usize::from(wanted.is_empty()), "what is indexed is not skipped");
+        // Nothing is left of it where no manifest names it.
+        fill(&mut shard, 9, &[]);
+        assert_eq!(content(&shard), [""; 0]);
+    }
+}
+
+#[test]
+fn numbers_may_begin_at_0() {
+    let mut shard = Shard::new(3);
+    let a = class("A");
+    fill(&mut shard, 0, &[("a", &a)]);
+    assert_eq!((content(&shard), shard.is_current()), (vec!["a:A".to_owned()], true));
+    assert_eq!(code(shard.begin(&sync(0, 1, None))), ErrorCode::STALE_SYNC, "not above the latest");
+}
+
+#[test]
+fn a_change_that_comes_too_late_changes_no_counter() {
+    let mut shard = Shard::new(3);
+    let a = class("A");
+    fill(&mut shard, 5, &[("a", &a)]);
+    let before = shard.counters();
+    assert_eq!(shard.remove(EPOCH, 4, &["a", "b"]), Ok(0));
+    assert_eq!(shard.update(EPOCH, 5, "a", parsed(&a)), Ok(false));
+    assert_eq!(shard.counters(), before);
+}
+
+#[test]
+fn an_entry_older_than_its_manifest_gives_way_to_what_is_newer_than_itself() {
+    let mut shard = Shard::new(3);
+    let (old, new) = (class("Old"), class("New"));
+    shard.begin(&sync(10, 1, None)).expect("begun");
+    shard.page(10, &page(0, &[("a", None)])).expect("a page");
+    shard.load(10, vec![arrival(0, 5, Some(&old))]).expect("loaded");
+    shard.commit(&IndexShard { shard: 3, sync: 10 }).expect("committed");
+    assert_eq!(shard.update(EPOCH, 7, "a", parsed(&new)), Ok(true));
+    assert_eq!(shard.update(EPOCH, 7, "b", parsed(&new)), Ok(false), "not there at revision 10");
+    assert_eq!(content(&shard), ["a:New"]);
+}
+
+#[test]
+fn a_file_that_was_skipped_and_has_changed_since_is_skipped_no_more() {
+    let mut shard = Shard::new(3);
+    let a = class("A");
+    for during in [true, false] {
+        let number = shard.counters().revision + 1;
+        shard.begin(&sync(number, 1, None)).expect("begun");
+        shard.page(number, &page(0, &[("a", None)])).expect("a page");
+        shard.load(number, vec![arrival(0, number, None)]).expect("loaded");
+        let update = |shard: &mut Shard| shard.update(EPOCH, number + 1, "a", parsed(&a)).expect("taken");
+        if during {
+            update(&mut shard);
+        }
+        shard.commit(&IndexShard { shard: 3, sync: number }).expect("committed");
+        assert_eq!(shard.skipped().count(), usize::from(!during));
+        if !during {
+            update(&mut shard);
+        }
+        assert_eq!((shard.skipped().count(), content(&shard)), (0, vec!["a:A".to_owned()]));
+    }
+}

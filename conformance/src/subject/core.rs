@@ -318,7 +318,7 @@ impl Game {
             }
         };
         if let Some(worker) = &mut self.worker {
-            let result = worker.answer(request.method, &body);
+            let result = worker.answer(request.method, &body, request.reply_max);
             let stop = worker.should_stop();
             self.respond(request.id, result);
             if stop {

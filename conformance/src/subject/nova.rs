@@ -33,8 +33,8 @@ impl Worker {
         Ok(Self { hello, service, stop })
     }
 
-    pub(super) fn answer(&self, method: u16, body: &[u8]) -> Result<Bytes, ErrorReply> {
-        self.service.answer(method, body)
+    pub(super) fn answer(&self, method: u16, body: &[u8], reply_max: u32) -> Result<Bytes, ErrorReply> {
+        self.service.answer(method, body, reply_max)
     }
 
     /// Whether the router has asked the process to end since this was asked last.

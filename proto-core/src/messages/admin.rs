@@ -8,8 +8,8 @@ use super::hydration::{MAX_REASON, ShardCounters};
 use crate::bounded;
 use crate::config::SMALL_BODY;
 
-/// Most shards in one answer about a worker.
-const MAX_LISTED: usize = 16_384;
+/// Most shards of one worker: what one answer about it can list.
+pub const MAX_WORKER_SHARDS: usize = 16_384;
 
 /// Longest text about a problem, in bytes.
 const MAX_PROBLEM: usize = 512;
@@ -39,7 +39,7 @@ pub struct WorkerStats {
     /// Its cache.
     pub cache: CacheStats,
     /// Its shards.
-    #[serde(deserialize_with = "bounded::list::<_, _, MAX_LISTED>")]
+    #[serde(deserialize_with = "bounded::list::<_, _, MAX_WORKER_SHARDS>")]
     pub shards: Vec<ShardStats>,
     /// The first files, by shard and path, of those that cannot be indexed: at most [`MAX_SKIPPED`].
     #[serde(deserialize_with = "bounded::list::<_, _, MAX_SKIPPED>")]

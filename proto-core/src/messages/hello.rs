@@ -7,8 +7,8 @@ use super::Token;
 use super::hydration::Digest;
 use crate::bounded;
 
-/// Most ranges in a claim.
-const MAX_RANGES: usize = 256;
+/// Most ranges of shards in a message.
+pub(super) const MAX_RANGES: usize = 256;
 
 /// Most cached indexes that a `Hello` names.
 const MAX_CACHED: usize = 32;

@@ -27,8 +27,8 @@ mod symbol;
 mod token;
 
 pub use admin::{
-    CacheState, CacheStats, GetWorkerStats, MAX_SKIPPED, ShardStats, Shutdown, SkippedFile, Stopping,
-    WorkerStats,
+    CacheState, CacheStats, GetWorkerStats, MAX_SKIPPED, MAX_WORKER_SHARDS, ShardStats, Shutdown,
+    SkippedFile, Stopping, WorkerStats,
 };
 pub use codec::{DecodeError, Method, call, decode, encode, reply};
 pub use hello::{CachedIndex, ShardRange, WorkerHello, WorkerWelcome, shard_ranges, shards_in};

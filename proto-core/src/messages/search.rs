@@ -6,12 +6,9 @@ use serde::de::{DeserializeSeed, Deserializer, Error, SeqAccess, Visitor};
 use serde::{Deserialize, Serialize};
 
 use super::codec::Method;
-use super::hello::{ShardRange, ranges};
+use super::hello::{MAX_RANGES, ShardRange, ranges};
 use super::{MAX_HITS, MAX_PATH, MAX_QUERY, SymbolHit, SymbolKind};
 use crate::bounded::{self, AtMost};
-
-/// Most ranges of shards in a search.
-const MAX_RANGES: usize = 256;
 
 /// Most symbols in a page of a listing.
 const MAX_LISTED: usize = 65_536;

@@ -166,20 +166,20 @@ impl Store {
 
     /// Throws away what nobody has used for long: some ten thousand files are looked at.
     pub fn sweep(&self) {
-        let Some(directory) = self.usable() else { return };
-        let now = SystemTime::now();
-        for (name, entry) in entries(directory) {
-            let keep_for = match parse_name(&name) {
-                Some(Named { ours: true }) => UNUSED_AFTER,
-                Some(Named { ours: false }) => OTHERS_UNUSED_AFTER,
-                None if name.starts_with(UNFINISHED) => UNFINISHED_AFTER,
-                None => continue,
-            };
-            let used = entry.metadata().and_then(|metadata| metadata.modified());
-            if used.is_ok_and(|used| now.duration_since(used).is_ok_and(|unused| unused > keep_for)) {
-                tracing::debug!(file = %entry.path().display(), "unused cache file goes");
-                // Somebody else may have been faster.
-                let _ = fs::remove_file(entry.path());
+        if let Some(directory) = self.usable() {
+            sweep(directory);
+        }
+    }
+
+    /// Does the same in each directory below `base`, and removes those that are empty then: caches of workspaces that
+    /// nobody opens any more.
+    pub fn sweep_below(base: &Path) {
+        for (_, entry) in entries(base) {
+            let directory = entry.path();
+            // Not what a link leads to.
+            if entry.file_type().is_ok_and(|kind| kind.is_dir()) && check(&directory).is_ok() {
+                sweep(&directory);
+                let _ = fs::remove_dir(&directory);
             }
         }
     }
@@ -249,6 +249,24 @@ fn parse_name(name: &str) -> Option<Named> {
     let (key, extractor) = name.strip_suffix(SUFFIX)?.split_once('-')?;
     let digits = |text: &str, len| text.len() == len && text.bytes().all(|byte| byte.is_ascii_hexdigit());
     (digits(key, 32) && digits(extractor, 8)).then(|| Named { ours: extractor == hex(&FINGERPRINT[..4]) })
+}
+
+fn sweep(directory: &Path) {
+    let now = SystemTime::now();
+    for (name, entry) in entries(directory) {
+        let keep_for = match parse_name(&name) {
+            Some(Named { ours: true }) => UNUSED_AFTER,
+            Some(Named { ours: false }) => OTHERS_UNUSED_AFTER,
+            None if name.starts_with(UNFINISHED) => UNFINISHED_AFTER,
+            None => continue,
+        };
+        let used = entry.metadata().and_then(|metadata| metadata.modified());
+        if used.is_ok_and(|used| now.duration_since(used).is_ok_and(|unused| unused > keep_for)) {
+            tracing::debug!(file = %entry.path().display(), "unused cache file goes");
+            // Somebody else may have been faster.
+            let _ = fs::remove_file(entry.path());
+        }
+    }
 }
 
 /// Some entries of the directory whose names are UTF-8, as ours are.

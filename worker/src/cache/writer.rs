@@ -11,8 +11,8 @@ use crate::shard::Image;
 /// How long changes of single files are gathered.
 pub(crate) const GATHER: Duration = Duration::from_secs(5);
 
-/// Writes shards that have changed, and sweeps the directory once: one after the other, each as it is when its turn comes. Dropping it ends the thread
-/// after the file that it is at.
+/// Writes shards that have changed, and sweeps the directory once: one after the other, each as it is when its turn comes.
+/// Dropping it ends the thread after the file that it is at.
 #[derive(Debug)]
 pub(crate) struct Writer {
     queue: Arc<Queue>,
