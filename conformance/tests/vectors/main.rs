@@ -1,5 +1,7 @@
 //! The vectors, played by every implementation that is here; and that they cover what they must.
 
+#[path = "../../../transport-tokio/tests/common/certificates.rs"]
+mod certificates;
 mod core;
 mod coverage;
 mod live;
