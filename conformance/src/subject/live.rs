@@ -11,7 +11,6 @@ use tokio::runtime::Runtime;
 use tokio::time::{sleep, timeout};
 
 use super::{Answer, Application, By, End, Op, Subject, Trouble};
-use crate::vector::{Case, Input, Preset, Step};
 
 /// How long something may take to come; only a subject that fails makes the runner wait so long.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -207,21 +206,5 @@ impl Subject for Live {
 impl Drop for Live {
     fn drop(&mut self) {
         self.hang_up();
-    }
-}
-
-/// Why a case cannot be judged over a socket: a program has its own application and configuration, and its time is real.
-#[must_use]
-pub fn unfit(preset: &Preset, case: &Case) -> Option<&'static str> {
-    let steps = || case.steps.iter().chain(case.branches.iter().flat_map(|branch| &branch.steps));
-    let only_bytes = |step: &Step| matches!(step.input(), Ok(Input::Start | Input::Rx(_) | Input::Eof));
-    if !steps().all(only_bytes) {
-        return Some("it needs more than bytes");
-    }
-    let alone = preset.opening.len() == 1 && steps().all(|step| step.events.is_empty());
-    match preset.application {
-        Application::Nova => None,
-        Application::Driven if alone => None,
-        _ => Some("it needs an application that is told what to do"),
     }
 }

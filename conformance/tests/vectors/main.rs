@@ -2,7 +2,6 @@
 
 #[path = "../../../transport-tokio/tests/common/certificates.rs"]
 mod certificates;
-mod core;
 mod coverage;
 mod live;
 mod program;
