@@ -892,6 +892,11 @@ def listen(address):
     sock.listen(64)
     return sock
 
+def address_of(sock):
+    if sock.family == socket.AF_UNIX: return "unix:" + sock.getsockname()
+    host, port = sock.getsockname()[:2]
+    return f"tcp:[{host}]:{port}" if ":" in host else f"tcp:{host}:{port}"
+
 def own_user(sock):
     """R-24-5: refuse peers of another user on a unix socket."""
     if sock.family != socket.AF_UNIX or not hasattr(socket, "SO_PEERCRED"): return True

@@ -24,11 +24,11 @@ class Subject:
     def start(self, role, application, config):
         self.conn = None
         if application == "none": return {}
-        self.nova, app = application == "nova" and config["nova"], bytes.fromhex(config.get("app", ""))
-        if self.nova and role == "worker":
-            self.worker = nova.Worker(self.nova["claim"])
-            app = messages.encode("WorkerHello", {"claim": self.nova["claim"], "token": self.nova.get("token"),
-                "cached": [], "build": "python"})
+        self.nova, app = None, bytes.fromhex(config.get("app", ""))
+        if application == "nova" and role == "router": self.nova = nova.Router(**config["nova"])
+        elif application == "nova":
+            self.nova = nova.Worker(**config["nova"])
+            app = self.nova.hello
         limits = {name: int(value) for name, value in config["limits"].items()}
         timers = {name: value / 1000 for name, value in config["timers"].items()}
         self.now, self.take, self.calls, self.labels, self.told = 0.0, None, {}, {}, set()
@@ -142,26 +142,10 @@ class Subject:
             events, self.conn.events = self.conn.events, []
             if not events: break
             for event in events:
-                if not (self.nova and self.act(event)): self.tell(made, event)
+                if self.nova: self.nova.act(self.conn, event, self.now)
+                # Section A is its own application, and tells only how it begins and ends.
+                if not self.nova or event[0] in ("open", "closed"): self.tell(made, event)
         return made | ({"tx": sent.hex()} if sent else {})
-
-    def act(self, event):
-        """The application of section A takes the event; False if it is nothing to it."""
-        if event[0] == "hello":
-            why = nova.judge(event[1], self.nova["shards"], self.nova.get("token"))
-            if why: self.conn.reject(why)
-            else: self.conn.accept(self.now,
-                messages.encode("WorkerWelcome", {"worker_id": "1", "epoch": "7", "build": "python"}))
-        elif event[0] == "open" and self.conn.role == "worker":
-            if messages.decode("WorkerWelcome", self.conn.peer_app)[1]: self.conn.close("BAD_WELCOME")
-            return False
-        elif event[0] == "request":
-            try:
-                self.conn.respond(event[1], self.worker.answer(event[2], event[3]), self.now)
-            except nova.Fault as fault:
-                self.conn.respond_error(event[1], fault.args[0], now=self.now)
-        else: return event[0] == "cancelled"
-        return True
 
     def tell(self, made, event):
         what, conn = event[0], self.conn

@@ -9,7 +9,9 @@
 //! `docs/CONFORMANCE.md` describes vectors, contract and commands. What judges ([`wire`], [`judge`]) shares nothing with
 //! the core: a fault there cannot hide itself.
 
+#[cfg(feature = "sockets")]
 pub mod capture;
+#[cfg(feature = "sockets")]
 pub mod cli;
 pub mod coverage;
 pub mod document;
@@ -21,3 +23,9 @@ pub mod run;
 pub mod subject;
 pub mod vector;
 pub mod wire;
+
+/// The vectors of this repository.
+pub const VECTORS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/vectors");
+
+/// What of them is known to fail.
+pub const EXPECTATIONS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/expectations.toml");

@@ -5,8 +5,7 @@ use std::time::{Duration, Instant};
 
 use crate::expectations::{Expectations, Expected};
 use crate::judge::{FailedStep, Failure, Game};
-use crate::subject::live::unfit;
-use crate::subject::{Role, Subject};
+use crate::subject::{Role, Subject, unfit};
 use crate::vector::{Branch, Case, File, Preset, Selection, Split, Step, Suite, Transport};
 
 /// How often a router may refuse a claim for now before that is a failure, and how long each time.
@@ -26,6 +25,8 @@ pub struct Options {
     pub transport: Transport,
     /// Only cases with a subject of this role, if the subject has one.
     pub role: Option<Role>,
+    /// End at the first case that fails.
+    pub fail_fast: bool,
     /// The subject's name, by which expectations know it.
     pub implementation: String,
     /// What is known to fail.
@@ -138,7 +139,11 @@ pub fn run(
     for (file, case) in suite.cases().filter(|(file, case)| options.selection.takes(&file.group, case)) {
         let outcome = play(file, case, options, subject);
         told(case, &outcome);
+        let failed = matches!(outcome.status, Status::Failed(_));
         results.outcomes.push(outcome);
+        if failed && options.fail_fast {
+            break;
+        }
     }
     let ids = suite.cases().map(|(_, case)| case.id.as_str());
     results.stale = options.expectations.stale(&options.implementation, ids);

@@ -52,7 +52,7 @@ enum Command {
 #[derive(Debug, clap::Args)]
 struct VectorsArg {
     /// The directory of the vectors
-    #[arg(long, value_name = "DIR", default_value = concat!(env!("CARGO_MANIFEST_DIR"), "/vectors"))]
+    #[arg(long, value_name = "DIR", default_value = crate::VECTORS)]
     vectors: PathBuf,
 }
 

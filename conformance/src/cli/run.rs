@@ -78,12 +78,16 @@ pub(super) struct RunArgs {
     #[arg(long, value_name = "N")]
     seed: Option<u64>,
 
+    /// End at the first case that fails
+    #[arg(long)]
+    fail_fast: bool,
+
     /// What the implementation is called in reports and expectations
     #[arg(long, value_name = "NAME")]
     name: Option<String>,
 
     /// What is known to fail
-    #[arg(long, value_name = "FILE", default_value = concat!(env!("CARGO_MANIFEST_DIR"), "/expectations.toml"))]
+    #[arg(long, value_name = "FILE", default_value = crate::EXPECTATIONS)]
     expectations: PathBuf,
 
     /// Write a JUnit report
@@ -144,6 +148,7 @@ impl RunArgs {
             splits: if self.split.is_empty() { splits.to_vec() } else { self.split.clone() },
             transport: if self.role().is_some() { Transport::Live } else { Transport::InProcess },
             role: self.role(),
+            fail_fast: self.fail_fast,
             implementation: self.name.clone().unwrap_or_else(|| default_name.to_owned()),
             expectations: Expectations::load(&self.expectations).map_err(Stop::failed)?,
         })

@@ -81,7 +81,7 @@ impl Core {
         let now = Instant::now();
         let mut made = core_config(role, config)?;
         if let Some(worker) = &worker {
-            made.hello = worker.hello.clone();
+            made.hello = worker.hello();
         }
         let connection = Connection::new(made, now).map_err(|error| broken(&error))?;
         let game = Game {

@@ -1,5 +1,6 @@
 //! A router or a worker at the other end of a socket. Only its bytes can be seen, and time is real.
 
+use std::future::pending;
 use std::io;
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
@@ -7,13 +8,15 @@ use std::time::Duration;
 use nova_transport_tokio::{Address, ConnectOptions, Listener, Stream, connect_with};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::runtime::Runtime;
-use tokio::time::timeout;
+use tokio::time::{sleep, timeout};
 
 use super::{Answer, Application, By, End, Op, Subject, Trouble};
-use crate::vector::{Case, Input, Preset, Step};
 
 /// How long something may take to come; only a subject that fails makes the runner wait so long.
 const PATIENCE: Duration = Duration::from_secs(10);
+
+/// How often a process is looked at.
+const LOOK_AGAIN: Duration = Duration::from_millis(20);
 
 /// How much is read at once.
 const READ: usize = 64 * 1024;
@@ -84,21 +87,13 @@ impl Live {
             Way::Listen(listener, command) => {
                 if let Some(command) = command {
                     let address = listener.address().to_string();
-                    let command = format!("exec {}", command.replace("{address}", &address));
-                    let mut shell = Command::new("sh");
-                    shell
-                        .arg("-c")
-                        .arg(command)
-                        .stdin(Stdio::null())
-                        .stdout(Stdio::null())
-                        .stderr(Stdio::null());
-                    self.child = Some(shell.spawn().map_err(|error| Trouble::Broken(error.to_string()))?);
+                    self.child =
+                        Some(spawn(&command.replace("{address}", &address)).map_err(|error| broken(&error))?);
                 }
-                let late = |_| io::Error::new(io::ErrorKind::TimedOut, "no worker has connected");
-                self.runtime.block_on(async { timeout(PATIENCE, listener.accept()).await }).map_err(late)
+                self.runtime.block_on(comes(listener, self.child.as_mut()))
             }
         };
-        self.stream = Some(opened.map_err(|error| Trouble::Broken(error.to_string()))?);
+        self.stream = Some(opened.map_err(|error| broken(&error))?);
         Ok(())
     }
 
@@ -129,6 +124,38 @@ impl Live {
                 .await
             });
         }
+    }
+}
+
+fn broken(error: &io::Error) -> Trouble {
+    Trouble::Broken(error.to_string())
+}
+
+/// Starts a program, of which nothing is read.
+fn spawn(command: &str) -> io::Result<Child> {
+    let mut shell = Command::new("sh");
+    shell.arg("-c").arg(format!("exec {command}"));
+    shell.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).spawn()
+}
+
+/// The next worker's connection, unless its process ends before.
+async fn comes(listener: &mut Listener, child: Option<&mut Child>) -> io::Result<Stream> {
+    let ended = async {
+        let Some(child) = child else { return pending().await };
+        loop {
+            match child.try_wait() {
+                Ok(None) => sleep(LOOK_AGAIN).await,
+                Ok(Some(status)) => {
+                    return io::Error::other(format!("the worker ended without connecting: {status}"));
+                }
+                Err(error) => return error,
+            }
+        }
+    };
+    tokio::select! {
+        stream = listener.accept() => Ok(stream),
+        error = ended => Err(error),
+        () = sleep(PATIENCE) => Err(io::Error::new(io::ErrorKind::TimedOut, "no worker has connected")),
     }
 }
 
@@ -179,21 +206,5 @@ impl Subject for Live {
 impl Drop for Live {
     fn drop(&mut self) {
         self.hang_up();
-    }
-}
-
-/// Why a case cannot be judged over a socket: a program has its own application and configuration, and its time is real.
-#[must_use]
-pub fn unfit(preset: &Preset, case: &Case) -> Option<&'static str> {
-    let steps = || case.steps.iter().chain(case.branches.iter().flat_map(|branch| &branch.steps));
-    let only_bytes = |step: &Step| matches!(step.input(), Ok(Input::Start | Input::Rx(_) | Input::Eof));
-    if !steps().all(only_bytes) {
-        return Some("it needs more than bytes");
-    }
-    let alone = preset.opening.len() == 1 && steps().all(|step| step.events.is_empty());
-    match preset.application {
-        Application::Nova => None,
-        Application::Driven if alone => None,
-        _ => Some("it needs an application that is told what to do"),
     }
 }

@@ -4,7 +4,12 @@
 //! program, [`serve`] is such a program.
 
 pub mod core;
+#[cfg(feature = "sockets")]
 pub mod live;
+#[cfg(feature = "nova")]
+mod nova;
+#[cfg(not(feature = "nova"))]
+#[path = "without_nova.rs"]
 mod nova;
 pub mod program;
 mod section_a;
@@ -13,6 +18,8 @@ mod typed;
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
+
+use crate::vector::{Case, Input, Preset, Step};
 
 /// An implementation under test.
 pub trait Subject: std::fmt::Debug {
@@ -51,6 +58,22 @@ pub enum Trouble {
 pub enum Role {
     Router,
     Worker,
+}
+
+/// Why a case cannot be judged over a socket: a program has its own application and configuration, and its time is real.
+#[must_use]
+pub fn unfit(preset: &Preset, case: &Case) -> Option<&'static str> {
+    let steps = || case.steps.iter().chain(case.branches.iter().flat_map(|branch| &branch.steps));
+    let only_bytes = |step: &Step| matches!(step.input(), Ok(Input::Start | Input::Rx(_) | Input::Eof));
+    if !steps().all(only_bytes) {
+        return Some("it needs more than bytes");
+    }
+    let alone = preset.opening.len() == 1 && steps().all(|step| step.events.is_empty());
+    match preset.application {
+        Application::Nova => None,
+        Application::Driven if alone => None,
+        _ => Some("it needs an application that is told what to do"),
+    }
 }
 
 /// What answers requests.

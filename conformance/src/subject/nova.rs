@@ -12,8 +12,7 @@ use super::{Nova, Trouble};
 /// A worker that answers at once.
 #[derive(Debug)]
 pub(super) struct Worker {
-    /// The application part of its Hello.
-    pub(super) hello: Bytes,
+    hello: Bytes,
     service: WorkerService,
     stop: oneshot::Receiver<()>,
 }
@@ -31,6 +30,11 @@ impl Worker {
         let build = concat!("nova-conformance ", env!("CARGO_PKG_VERSION")).to_owned();
         let hello = encode(&WorkerHello { claim, token, cached: Vec::new(), build });
         Ok(Self { hello, service, stop })
+    }
+
+    /// The application part of its Hello.
+    pub(super) fn hello(&self) -> Bytes {
+        self.hello.clone()
     }
 
     pub(super) fn answer(&self, method: u16, body: &[u8], reply_max: u32) -> Result<Bytes, ErrorReply> {

@@ -1,48 +1,25 @@
 //! The functions of section A, as the core and the worker compute them.
 
 use nova_proto_core::messages::{Found, SymbolHit, SymbolKind, merge};
-use nova_worker::index::{KindSet, Query};
-use nova_worker::{content_hash, manifest_digest};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::Trouble;
-use crate::vector::{from_hex, to_hex};
 
 /// The value of a function.
 pub(super) fn compute(function: &str, args: &Value) -> Result<Value, Trouble> {
     match function {
-        "score" => score(&read(args)?),
         "order" => order(&read::<Order>(args)?.hits),
         "merge" => merged(read(args)?),
-        "content_hash" => Ok(to_hex(&content_hash(&read::<ContentHash>(args)?.text)).into()),
-        "digest" => digest(&read::<Digest>(args)?.files),
+        #[cfg(feature = "nova")]
+        _ => of_worker::compute(function, args),
+        #[cfg(not(feature = "nova"))]
         _ => Err(Trouble::Unsupported(format!("compute {function}"))),
     }
 }
 
 fn read<'a, T: Deserialize<'a>>(args: &'a Value) -> Result<T, Trouble> {
     T::deserialize(args).map_err(|error| Trouble::Broken(format!("arguments: {error}")))
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Score {
-    query: String,
-    name: String,
-    kind: usize,
-    container: String,
-    path: String,
-    /// Whether a type encloses the symbol.
-    #[serde(default)]
-    nested: bool,
-}
-
-fn score(args: &Score) -> Result<Value, Trouble> {
-    let query =
-        Query::parse(&args.query, KindSet::ALL).map_err(|error| Trouble::Broken(error.to_string()))?;
-    let score = query.score(&args.name, kind(args.kind)?, &args.container, !args.nested, &args.path);
-    Ok(score.into())
 }
 
 fn kind(number: usize) -> Result<SymbolKind, Trouble> {
@@ -111,29 +88,70 @@ fn shown(hit: &SymbolHit) -> Value {
            "column": hit.column, "score": hit.score})
 }
 
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct ContentHash {
-    text: String,
-}
+/// What the worker computes, and not the core.
+#[cfg(feature = "nova")]
+mod of_worker {
+    use nova_worker::index::{KindSet, Query};
+    use nova_worker::{content_hash, manifest_digest};
+    use serde::Deserialize;
+    use serde_json::Value;
 
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Digest {
-    files: Vec<Hashed>,
-}
+    use super::{Trouble, kind, read};
+    use crate::vector::{from_hex, to_hex};
 
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Hashed {
-    path: String,
-    hash: String,
-}
+    pub(super) fn compute(function: &str, args: &Value) -> Result<Value, Trouble> {
+        match function {
+            "score" => score(&read(args)?),
+            "content_hash" => Ok(to_hex(&content_hash(&read::<ContentHash>(args)?.text)).into()),
+            "digest" => digest(&read::<Digest>(args)?.files),
+            _ => Err(Trouble::Unsupported(format!("compute {function}"))),
+        }
+    }
 
-fn digest(files: &[Hashed]) -> Result<Value, Trouble> {
-    let pair = |file: &Hashed| -> Option<_> { from_hex(&file.hash).ok()?.try_into().ok() };
-    let hashes: Option<Vec<[u8; 16]>> = files.iter().map(pair).collect();
-    let hashes = hashes.ok_or_else(|| Trouble::Broken("a hash has 16 bytes".to_owned()))?;
-    let files = files.iter().map(|file| file.path.as_str()).zip(hashes);
-    Ok(to_hex(&manifest_digest(files)).into())
+    #[derive(Deserialize)]
+    #[serde(deny_unknown_fields)]
+    struct Score {
+        query: String,
+        name: String,
+        kind: usize,
+        container: String,
+        path: String,
+        /// Whether a type encloses the symbol.
+        #[serde(default)]
+        nested: bool,
+    }
+
+    fn score(args: &Score) -> Result<Value, Trouble> {
+        let query =
+            Query::parse(&args.query, KindSet::ALL).map_err(|error| Trouble::Broken(error.to_string()))?;
+        let score = query.score(&args.name, kind(args.kind)?, &args.container, !args.nested, &args.path);
+        Ok(score.into())
+    }
+
+    #[derive(Deserialize)]
+    #[serde(deny_unknown_fields)]
+    struct ContentHash {
+        text: String,
+    }
+
+    #[derive(Deserialize)]
+    #[serde(deny_unknown_fields)]
+    struct Digest {
+        files: Vec<Hashed>,
+    }
+
+    #[derive(Deserialize)]
+    #[serde(deny_unknown_fields)]
+    struct Hashed {
+        path: String,
+        hash: String,
+    }
+
+    fn digest(files: &[Hashed]) -> Result<Value, Trouble> {
+        let pair = |file: &Hashed| -> Option<_> { from_hex(&file.hash).ok()?.try_into().ok() };
+        let hashes: Option<Vec<[u8; 16]>> = files.iter().map(pair).collect();
+        let hashes = hashes.ok_or_else(|| Trouble::Broken("a hash has 16 bytes".to_owned()))?;
+        let files = files.iter().map(|file| file.path.as_str()).zip(hashes);
+        Ok(to_hex(&manifest_digest(files)).into())
+    }
 }

@@ -61,7 +61,8 @@ pub struct Preset {
 }
 
 /// What sort of thing a case is about.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, clap::ValueEnum)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[cfg_attr(feature = "sockets", derive(clap::ValueEnum))]
 #[serde(rename_all = "snake_case")]
 #[expect(missing_docs, reason = "docs/CONFORMANCE.md says it")]
 pub enum Class {
@@ -83,7 +84,8 @@ pub enum Verdict {
 }
 
 /// How `rx` is cut.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Deserialize, clap::ValueEnum)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Deserialize)]
+#[cfg_attr(feature = "sockets", derive(clap::ValueEnum))]
 #[serde(rename_all = "snake_case")]
 pub enum Split {
     /// Not at all.

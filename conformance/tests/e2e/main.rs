@@ -11,6 +11,7 @@ mod faults;
 mod hostile;
 mod jdk;
 mod process;
+mod python;
 mod restart;
 mod sample;
 mod scene;

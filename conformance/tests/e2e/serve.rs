@@ -128,6 +128,7 @@ fn a_worker_checks_its_flags() {
         ("nonsense", "0", "use unix:PATH, tcp:HOST:PORT or tcp+tls:HOST:PORT"),
         ("unix:/x", "three", "three"),
         ("unix:/x", "5-2", "5-2"),
+        ("unix:/x", "0-9,20000-40000", "20011 shards; one worker serves at most 16384"),
     ];
     for (address, shards, part) in cases {
         let ended = Process::start(&mut worker(&scene, address, shards)).end(SOON).expect(2);

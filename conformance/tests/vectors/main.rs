@@ -1,6 +1,7 @@
 //! The vectors, played by every implementation that is here; and that they cover what they must.
 
-mod core;
+#[path = "../../../transport-tokio/tests/common/certificates.rs"]
+mod certificates;
 mod coverage;
 mod live;
 mod program;

@@ -40,6 +40,7 @@ pub(crate) fn options(implementation: &str, role: Option<Role>) -> Options {
         splits: vec![Split::Whole, Split::Bytes, Split::Random],
         transport: if role.is_some() { Transport::Live } else { Transport::InProcess },
         role,
+        fail_fast: false,
         implementation: implementation.to_owned(),
         expectations: Expectations::load(&directory().join("expectations.toml")).expect("expectations"),
     }
