@@ -31,6 +31,7 @@ mod calls;
 pub mod compress;
 mod config;
 mod connection;
+mod deadlines;
 mod error;
 mod event;
 pub mod frame;
@@ -39,6 +40,8 @@ mod input;
 pub mod messages;
 mod negotiate;
 mod pacing;
+#[doc(hidden)]
+pub mod rising;
 mod served;
 
 pub use config::{

@@ -79,7 +79,7 @@ impl Connection {
         let deadline = own.deadline;
         let key = self.calls.insert(own);
         if let Some(deadline) = deadline {
-            self.deadlines.insert((deadline, Expiring::Call(key)));
+            self.deadlines.insert(deadline, Expiring::Call(key));
         }
         self.note_output();
         Ok(key)

@@ -88,7 +88,7 @@ impl Connection {
             self.served.fail(id, error);
             self.note_output();
         } else if let Some(deadline) = deadline {
-            self.deadlines.insert((deadline, Expiring::Served(id)));
+            self.deadlines.insert(deadline, Expiring::Served(id));
         }
         self.reading = Reading::RequestBody { id, left: in_frame };
         Ok(())

@@ -24,7 +24,7 @@ impl Connection {
                     self.blocked_since.map(|since| later(since, timers.stall)),
                     self.drain.ours,
                     self.drain.theirs,
-                    self.deadlines.first().map(|(at, _)| *at),
+                    self.deadlines.first().map(|(at, _)| at),
                 ];
                 candidates.into_iter().flatten().min()
             }
@@ -72,11 +72,11 @@ impl Connection {
     }
 
     fn expire_deadlines(&mut self) {
-        while let Some(&(at, whose)) = self.deadlines.first() {
+        while let Some((at, whose)) = self.deadlines.first() {
             if at > self.now {
                 break;
             }
-            self.deadlines.pop_first();
+            self.deadlines.remove(at, whose);
             match whose {
                 Expiring::Call(key) => {
                     if self.calls.withdraw(key).is_none() {
