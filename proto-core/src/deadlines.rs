@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 use std::time::Instant;
 
 /// How many places an empty queue keeps.
-const KEPT: usize = 128;
+const KEPT: usize = 1024;
 
 /// Deadlines, the next one first. Most come and go in order, so it is a queue; one that does not moves at most half of the
 /// others, which are no more than there may be calls.

@@ -43,6 +43,7 @@ mod pacing;
 #[doc(hidden)]
 pub mod rising;
 mod served;
+mod spares;
 
 pub use config::{
     ACK_EVERY, Compression, Config, Limits, MAX_UNKNOWN_IN_A_ROW, MIN_CHUNK, MIN_MAX_FRAME, SMALL_BODY,

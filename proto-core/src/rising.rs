@@ -4,7 +4,7 @@
 use std::collections::VecDeque;
 
 /// How many places an empty map keeps.
-const KEPT: usize = 128;
+const KEPT: usize = 1024;
 
 /// A key that counts upwards.
 pub trait Count: Copy + Ord {

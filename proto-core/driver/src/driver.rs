@@ -32,7 +32,7 @@ const LINGER: Duration = Duration::from_secs(1);
 const LINGER_BYTES: usize = 64 * 1024;
 
 /// How many wakers and requests a turn leaves room for.
-const KEPT: usize = 128;
+const KEPT: usize = 1024;
 
 /// What a runtime brings.
 #[expect(missing_debug_implementations, reason = "closures and sockets have none")]

@@ -23,6 +23,7 @@ use crate::input::Input;
 use crate::negotiate::Agreed;
 use crate::pacing::Pacing;
 use crate::served::ServedRequests;
+use crate::spares::Spares;
 
 /// How long a drain lasts that the core starts itself, when ids run out.
 const DRAIN_AT_EXHAUSTION: Duration = Duration::from_secs(60);
@@ -107,6 +108,7 @@ pub struct Connection {
     calls: Calls,
     served: ServedRequests,
     pacing: Pacing,
+    spares: Spares,
     /// Large bodies under way, in turn.
     bulk: VecDeque<Bulk>,
     /// The last large frame opened a request: the next is a part of a body under way, if there is one.
@@ -262,6 +264,7 @@ impl Connection {
             calls: Calls::default(),
             served: ServedRequests::default(),
             pacing: Pacing::new(),
+            spares: Spares::default(),
             bulk: VecDeque::new(),
             opened_last: false,
             deadlines: Deadlines::default(),
@@ -443,6 +446,7 @@ impl Connection {
         self.served.clear();
         self.bulk.clear();
         self.deadlines = Deadlines::default();
+        self.spares = Spares::default();
         self.input.clear();
         self.blocked_since = None;
         self.events.push_back(Event::Closed(reason.clone()));

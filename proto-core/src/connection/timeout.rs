@@ -25,6 +25,7 @@ impl Connection {
                     self.drain.ours,
                     self.drain.theirs,
                     self.deadlines.first().map(|(at, _)| at),
+                    self.spares.until(),
                 ];
                 candidates.into_iter().flatten().min()
             }
@@ -45,6 +46,7 @@ impl Connection {
             }
             Phase::Open(_) => {
                 self.expire_deadlines();
+                self.spares.expire(self.now);
                 // What waited may have been cancelled since.
                 self.note_output();
                 self.check_liveness();
