@@ -49,6 +49,7 @@ impl<K: Count, V> Rising<K, V> {
     }
 
     /// Adds a value. A key that is not above all others is ignored: its owner counts upwards.
+    #[inline]
     pub fn insert(&mut self, key: K, value: V) {
         let rises = self.places.back().is_none_or(|(last, _)| *last < key);
         debug_assert!(rises, "keys rise");
@@ -69,7 +70,7 @@ impl<K: Count, V> Rising<K, V> {
         while self.places.front().is_some_and(|(_, value)| value.is_none()) {
             self.places.pop_front();
         }
-        while self.places.back().is_some_and(|(_, value)| value.is_none()) {
+        while place > 0 && self.places.back().is_some_and(|(_, value)| value.is_none()) {
             self.places.pop_back();
         }
         if self.places.len().saturating_sub(self.len) > self.len.saturating_add(KEPT) {

@@ -25,7 +25,10 @@ pub(crate) struct Spares {
 impl Spares {
     /// A place for a body, in a buffer that is free and holds it, but not more than twice as much.
     pub(crate) fn assembly(&mut self, declared: u32) -> Assembly {
-        let fits = LARGE.max(declared as usize)..=(declared as usize).saturating_mul(2);
+        if self.lent.is_empty() || (declared as usize) < LARGE {
+            return Assembly::new(declared, Vec::new());
+        }
+        let fits = declared as usize..=(declared as usize).saturating_mul(2);
         let place = self.lent.iter().position(|bytes| fits.contains(&bytes.len()) && bytes.is_unique());
         let spare = place.and_then(|place| self.lent.remove(place)?.try_into_mut().ok()).map(|mut spare| {
             spare.clear();
@@ -90,7 +93,7 @@ mod tests {
     fn a_buffer_is_not_for_less_than_half_of_it_nor_for_more_than_it_holds() {
         let (mut spares, now) = (Spares::default(), Instant::now());
         used(&mut spares, 3 * LARGE, now);
-        for other in [LARGE, LARGE * 3 / 2 - 1, 3 * LARGE + 1] {
+        for other in [LARGE - 1, LARGE, LARGE * 3 / 2 - 1, 3 * LARGE + 1] {
             assert_eq!(spares.assembly(other as u32).capacity(), 0, "{other}");
         }
         assert_eq!(spares.assembly(LARGE as u32 * 3 / 2).capacity(), 3 * LARGE);

@@ -81,7 +81,7 @@ impl Connection {
         if let Some(deadline) = deadline {
             self.deadlines.insert(deadline, Expiring::Call(key));
         }
-        self.note_output();
+        self.note_more_output();
         Ok(key)
     }
 
@@ -165,7 +165,7 @@ impl Connection {
             Answered::Large => self.bulk.push_back(Bulk::Response(id)),
         }
         self.forget_deadline_of_served(id);
-        self.note_output();
+        self.note_more_output();
         Ok(())
     }
 }

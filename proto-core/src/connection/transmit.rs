@@ -65,6 +65,13 @@ impl Connection {
         self.blocked_since = if self.has_output() { self.blocked_since.or(Some(self.now)) } else { None };
     }
 
+    /// The same where something was only added: what waits already waits since then.
+    pub(super) fn note_more_output(&mut self) {
+        if self.blocked_since.is_none() {
+            self.note_output();
+        }
+    }
+
     /// Whether anything may go out now.
     fn has_output(&self) -> bool {
         let control = &self.control;

@@ -71,6 +71,9 @@ pub(crate) fn encode_ignorable(out: &mut Vec<u8>, kind: u8, content: &[u8]) {
     out.extend_from_slice(content);
 }
 
+/// The bytes of the longest integer.
+const LONGEST_INTEGER: usize = 10;
+
 /// Writes behind what a vector holds.
 struct Appending<'a>(&'a mut Vec<u8>);
 
@@ -83,6 +86,10 @@ impl Flavor for Appending<'_> {
     }
 
     fn try_extend(&mut self, bytes: &[u8]) -> postcard::Result<()> {
+        // Integers come here, too: a few bytes are appended faster one by one.
+        if bytes.len() <= LONGEST_INTEGER {
+            return bytes.iter().try_for_each(|byte| self.try_push(*byte));
+        }
         self.0.extend_from_slice(bytes);
         Ok(())
     }
@@ -111,7 +118,7 @@ impl Flavor for Comparing<'_> {
 
     fn try_extend(&mut self, bytes: &[u8]) -> postcard::Result<()> {
         // Integers come here, too: a few bytes are compared faster one by one.
-        if bytes.len() <= 10 {
+        if bytes.len() <= LONGEST_INTEGER {
             return bytes.iter().try_for_each(|byte| self.try_push(*byte));
         }
         match self.expected.strip_prefix(bytes) {

@@ -135,6 +135,7 @@ impl<S> fmt::Debug for Accepting<S> {
 }
 
 #[cfg(test)]
+#[expect(clippy::disallowed_methods, reason = "tests stand in for the runtime: they make its time")]
 mod tests {
     use std::cell::{Cell, RefCell};
     use std::future::{Pending, pending, ready};
