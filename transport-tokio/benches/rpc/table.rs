@@ -53,7 +53,8 @@ impl Table {
             );
         }
         for row in &self.rows {
-            let number = |value: Option<f64>| value.map_or("null".to_owned(), |value| format!("{value:.3}"));
+            let number =
+                |value: Option<f64>| value.map_or_else(|| "null".to_owned(), |value| format!("{value:.3}"));
             println!(
                 r#"{{"transport":"{}","work":"{}","unit":"{}","rounds":{},"raw":{},"mux":{},"calls":{},"of_raw":{},"of_mux":{}}}"#,
                 row.transport,
