@@ -11,8 +11,14 @@ pub(crate) struct Assembly {
 }
 
 impl Assembly {
-    pub(crate) fn new(declared: u32) -> Self {
-        Self { declared, arrived: 0, kept: Some(Vec::new()) }
+    /// In `buffer`, which is empty.
+    pub(crate) fn new(declared: u32, buffer: Vec<u8>) -> Self {
+        Self { declared, arrived: 0, kept: Some(buffer) }
+    }
+
+    #[cfg(test)]
+    pub(crate) fn capacity(&self) -> usize {
+        self.kept.as_ref().map_or(0, Vec::capacity)
     }
 
     /// How much is still to come.

@@ -11,13 +11,14 @@
 //!
 //! Nothing here sees a frame's bytes.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::VecDeque;
 use std::time::Instant;
 
 use crate::assembly::Assembly;
 use crate::config::{Compression, Limits, SMALL_BODY};
 use crate::event::{Body, CallKey, TraceContext};
 use crate::id::RequestId;
+use crate::rising::Rising;
 
 /// One request of ours.
 #[derive(Debug)]
@@ -74,8 +75,8 @@ pub(crate) fn cost(body: u64, raw_len: u32, reply_max: u32) -> u64 {
 /// All our requests.
 #[derive(Debug, Default)]
 pub(crate) struct Calls {
-    calls: BTreeMap<CallKey, OwnCall>,
-    by_id: BTreeMap<RequestId, CallKey>,
+    calls: Rising<CallKey, OwnCall>,
+    by_id: Rising<RequestId, CallKey>,
     next_key: u64,
     /// Small requests not sent yet, in order.
     small: VecDeque<CallKey>,
@@ -102,15 +103,15 @@ impl Calls {
     }
 
     pub(crate) fn get(&self, key: CallKey) -> Option<&OwnCall> {
-        self.calls.get(&key)
+        self.calls.get(key)
     }
 
     pub(crate) fn get_mut(&mut self, key: CallKey) -> Option<&mut OwnCall> {
-        self.calls.get_mut(&key)
+        self.calls.get_mut(key)
     }
 
     pub(crate) fn key(&self, id: RequestId) -> Option<CallKey> {
-        self.by_id.get(&id).copied()
+        self.by_id.get(id).copied()
     }
 
     /// Adds a request that waits for its turn.
@@ -131,14 +132,14 @@ impl Calls {
     /// Whether another request of this cost could go out without waiting for an answer, all that wait here before it.
     /// A small one needs a slot only, however much budget the others wait for.
     pub(crate) fn fits_behind_waiting(&self, cost: u64, peer: &Limits) -> bool {
-        let waiting = self.large.iter().filter_map(|key| self.calls.get(key));
+        let waiting = self.large.iter().filter_map(|key| self.calls.get(*key));
         let total = waiting.map(|call| call.cost).fold(self.cost.saturating_add(cost), u64::saturating_add);
         self.len() < peer.max_concurrent as usize && (cost == 0 || total <= peer.work_budget)
     }
 
     /// Whether the large request whose turn it is may open now.
     pub(crate) fn large_ready(&self, peer: &Limits) -> bool {
-        let head = self.large.front().and_then(|key| self.calls.get(key));
+        let head = self.large.front().and_then(|key| self.calls.get(*key));
         head.is_some_and(|call| self.fits(call.cost, peer))
     }
 
@@ -161,7 +162,7 @@ impl Calls {
 
     /// The first frame is about to be encoded.
     pub(crate) fn open_as(&mut self, key: CallKey, id: RequestId) {
-        if let Some(call) = self.calls.get_mut(&key) {
+        if let Some(call) = self.calls.get_mut(key) {
             call.id = Some(id);
             self.cost = self.cost.saturating_add(call.cost);
             self.by_id.insert(id, key);
@@ -170,12 +171,12 @@ impl Calls {
 
     /// A request that was never sent goes away; `None` if it was sent or is unknown.
     pub(crate) fn withdraw(&mut self, key: CallKey) -> Option<OwnCall> {
-        if self.calls.get(&key)?.id.is_some() {
+        if self.calls.get(key)?.id.is_some() {
             return None;
         }
         self.small.retain(|waiting| *waiting != key);
         self.large.retain(|waiting| *waiting != key);
-        self.calls.remove(&key)
+        self.calls.remove(key)
     }
 
     /// The keys of all requests not sent yet.
@@ -185,7 +186,7 @@ impl Calls {
 
     /// Wants a `Cancel` sent, once, if the request is still open.
     pub(crate) fn want_cancel(&mut self, key: CallKey) {
-        if let Some(call) = self.calls.get_mut(&key)
+        if let Some(call) = self.calls.get_mut(key)
             && !call.cancel_due
             && !call.is_closed()
         {
@@ -201,7 +202,7 @@ impl Calls {
     /// The next `Cancel` to send; it ends the request's body.
     pub(crate) fn next_cancel(&mut self) -> Option<(CallKey, RequestId)> {
         while let Some(key) = self.cancels.pop_front() {
-            let Some(call) = self.calls.get_mut(&key) else { continue };
+            let Some(call) = self.calls.get_mut(key) else { continue };
             call.body_ended = true;
             call.body.bytes.clear();
             let id = call.id;
@@ -215,7 +216,7 @@ impl Calls {
 
     /// The terminal answer is complete. Returns whether the application still waits for the outcome.
     pub(crate) fn answered(&mut self, key: CallKey) -> bool {
-        let Some(call) = self.calls.get_mut(&key) else { return false };
+        let Some(call) = self.calls.get_mut(key) else { return false };
         let wanted = !call.abandoned;
         call.abandoned = true;
         call.reply = Reply::Done;
@@ -225,14 +226,14 @@ impl Calls {
 
     /// Forgets a request whose answer is complete and whose body has ended.
     pub(crate) fn close_if_done(&mut self, key: CallKey) {
-        if let Some(call) = self.calls.get(&key)
+        if let Some(call) = self.calls.get(key)
             && call.is_closed()
         {
             self.cost = self.cost.saturating_sub(call.cost);
             if let Some(id) = call.id {
-                self.by_id.remove(&id);
+                self.by_id.remove(id);
             }
-            self.calls.remove(&key);
+            self.calls.remove(key);
         }
     }
 

@@ -9,6 +9,7 @@ use crate::config::Compression;
 use crate::error::{CallError, CloseReason};
 use crate::id::RequestId;
 use crate::negotiate::Agreed;
+use crate::rising::Count;
 
 /// Something the application should know. Pulled with [`Connection::poll_event`](crate::Connection::poll_event).
 #[derive(Clone, PartialEq, Eq)]
@@ -114,6 +115,12 @@ impl fmt::Debug for Body {
 /// Names one call of ours until it ended: the request's id exists only once its first frame is encoded.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct CallKey(pub(crate) u64);
+
+impl Count for CallKey {
+    fn steps_from(self, first: Self) -> u64 {
+        self.0.saturating_sub(first.0)
+    }
+}
 
 /// Where a request stands in a distributed trace; the fields of W3C Trace Context.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use crate::rising::Count;
+
 /// Which end of the connection this is.
 ///
 /// The worker connects and speaks first; the router listens and answers. Either may send requests.
@@ -47,6 +49,13 @@ impl RequestId {
     #[must_use]
     pub fn initiator(self) -> Role {
         if self.0 & 1 == 0 { Role::Router } else { Role::Worker }
+    }
+}
+
+impl Count for RequestId {
+    /// One side's ids are two apart.
+    fn steps_from(self, first: Self) -> u64 {
+        self.0.saturating_sub(first.0) >> 1
     }
 }
 

@@ -31,6 +31,7 @@ mod calls;
 pub mod compress;
 mod config;
 mod connection;
+mod deadlines;
 mod error;
 mod event;
 pub mod frame;
@@ -39,7 +40,10 @@ mod input;
 pub mod messages;
 mod negotiate;
 mod pacing;
+#[doc(hidden)]
+pub mod rising;
 mod served;
+mod spares;
 
 pub use config::{
     ACK_EVERY, Compression, Config, Limits, MAX_UNKNOWN_IN_A_ROW, MIN_CHUNK, MIN_MAX_FRAME, SMALL_BODY,

@@ -117,6 +117,11 @@ impl Pacing {
         self.waiting_since
     }
 
+    /// What has come in the meantime was not read yet: the peer has its time from here.
+    pub(crate) fn wait_anew(&mut self, now: Instant) {
+        self.waiting_since = self.waiting_since.map(|_| now);
+    }
+
     /// Body bytes came.
     pub(crate) fn on_received(&mut self, bytes: usize) {
         self.received = self.received.saturating_add(bytes as u64);

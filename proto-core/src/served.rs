@@ -11,7 +11,7 @@
 //!
 //! Nothing here sees a frame's bytes.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::VecDeque;
 use std::time::Instant;
 
 use crate::assembly::Assembly;
@@ -19,6 +19,7 @@ use crate::config::Compression;
 use crate::error::{ErrorCode, ErrorReply};
 use crate::event::{Body, Request, TraceContext};
 use crate::id::RequestId;
+use crate::rising::Rising;
 
 /// One request of the peer.
 #[derive(Debug)]
@@ -52,7 +53,7 @@ pub(crate) enum Stage {
 /// All the peer's requests.
 #[derive(Debug, Default)]
 pub(crate) struct ServedRequests {
-    open: BTreeMap<RequestId, Served>,
+    open: Rising<RequestId, Served>,
     /// The highest id the peer has opened.
     highest: Option<RequestId>,
     cost: u64,
@@ -79,8 +80,13 @@ impl ServedRequests {
         self.cost
     }
 
+    pub(crate) fn wants_answer(&self, id: RequestId) -> bool {
+        let served = self.open.get(id);
+        served.is_some_and(|served| matches!(served.stage, Stage::Running) && served.unwanted.is_none())
+    }
+
     pub(crate) fn get_mut(&mut self, id: RequestId) -> Option<&mut Served> {
-        self.open.get_mut(&id)
+        self.open.get_mut(id)
     }
 
     /// Opens a request whose first frame has come.
@@ -92,7 +98,7 @@ impl ServedRequests {
 
     /// The body is complete: the handler's turn, unless the core has answered already.
     pub(crate) fn start(&mut self, id: RequestId) -> Option<Request> {
-        let served = self.open.get_mut(&id)?;
+        let served = self.open.get_mut(id)?;
         if !matches!(served.stage, Stage::Receiving) {
             return None;
         }
@@ -119,7 +125,7 @@ impl ServedRequests {
         result: Result<Body, ErrorReply>,
         max_small: usize,
     ) -> Answered {
-        let Some(served) = self.open.get_mut(&id) else { return Answered::NotOwed };
+        let Some(served) = self.open.get_mut(id) else { return Answered::NotOwed };
         if !matches!(served.stage, Stage::Running) {
             return Answered::NotOwed;
         }
@@ -148,7 +154,7 @@ impl ServedRequests {
 
     /// The answer is not wanted any more. Returns whether a running handler should hear of it.
     pub(crate) fn abandon(&mut self, id: RequestId, code: ErrorCode) -> bool {
-        let Some(served) = self.open.get_mut(&id) else { return false };
+        let Some(served) = self.open.get_mut(id) else { return false };
         match served.stage {
             Stage::Receiving => {
                 self.fail(id, unwanted(code));
@@ -166,7 +172,7 @@ impl ServedRequests {
 
     /// The core itself answers with an error.
     pub(crate) fn fail(&mut self, id: RequestId, error: ErrorReply) {
-        if let Some(served) = self.open.get_mut(&id) {
+        if let Some(served) = self.open.get_mut(id) {
             served.body.discard();
             served.stage = Stage::Failing(error);
             self.errors.push_back(id);
@@ -175,7 +181,7 @@ impl ServedRequests {
 
     /// The peer's `Cancel` ended the body.
     pub(crate) fn end_body(&mut self, id: RequestId) {
-        if let Some(served) = self.open.get_mut(&id) {
+        if let Some(served) = self.open.get_mut(id) {
             served.body_ended = true;
             self.close_if_done(id);
         }
@@ -188,7 +194,7 @@ impl ServedRequests {
     /// The next error to send; the request is answered with it.
     pub(crate) fn next_error(&mut self) -> Option<(RequestId, ErrorReply)> {
         while let Some(id) = self.errors.pop_front() {
-            let Some(served) = self.open.get_mut(&id) else { continue };
+            let Some(served) = self.open.get_mut(id) else { continue };
             if let Stage::Failing(error) = std::mem::replace(&mut served.stage, Stage::Answered) {
                 self.close_if_done(id);
                 return Some((id, error));
@@ -200,7 +206,7 @@ impl ServedRequests {
     /// The next small response to send; the request is answered with it.
     pub(crate) fn next_small(&mut self) -> Option<(RequestId, Body)> {
         while let Some(id) = self.small.pop_front() {
-            let Some(served) = self.open.get_mut(&id) else { continue };
+            let Some(served) = self.open.get_mut(id) else { continue };
             if let Stage::Answering { body, .. } = std::mem::replace(&mut served.stage, Stage::Answered) {
                 self.close_if_done(id);
                 return Some((id, body));
@@ -211,7 +217,7 @@ impl ServedRequests {
 
     /// All of a large response is sent.
     pub(crate) fn sent(&mut self, id: RequestId) {
-        if let Some(served) = self.open.get_mut(&id) {
+        if let Some(served) = self.open.get_mut(id) {
             served.stage = Stage::Answered;
             self.close_if_done(id);
         }
@@ -219,18 +225,18 @@ impl ServedRequests {
 
     /// Forgets a request that is answered and whose body has ended.
     pub(crate) fn close_if_done(&mut self, id: RequestId) {
-        if let Some(served) = self.open.get(&id)
+        if let Some(served) = self.open.get(id)
             && served.body_ended
             && matches!(served.stage, Stage::Answered)
         {
             self.cost = self.cost.saturating_sub(served.cost);
-            self.open.remove(&id);
+            self.open.remove(id);
         }
     }
 
     /// Forgets all requests, at the connection's end.
     pub(crate) fn clear(&mut self) {
-        self.open.clear();
+        self.open = Rising::default();
         self.errors.clear();
         self.small.clear();
         self.cost = 0;

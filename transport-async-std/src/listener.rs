@@ -1,47 +1,33 @@
+use std::future::Future;
 use std::io;
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
 use async_std::net::{TcpListener, TcpStream};
 use async_std::os::unix::net::UnixListener;
-use futures_util::future::{Either, select};
 use nova_driver::net::tls::ServerTls;
 use nova_driver::net::unix::{self, SocketFile};
-use nova_driver::net::{Handshakes, ListenOptions, about, configure_tcp, no_pipes, timed_out};
+use nova_driver::net::{Accepted, Accepting, ListenOptions, about, configure_tcp, no_pipes, timed_out};
 use nova_driver::{Address, Link, Peer};
 
 use crate::socket::Closing;
 use crate::stream::{Stream, sleep_until};
 use crate::tls;
 
-/// Waits after a failed accept: doubled from the first to the last.
-const BACKOFF: (Duration, Duration) = (Duration::from_millis(5), Duration::from_secs(1));
-
 /// A bound socket. A Unix socket's file is removed when it is dropped.
 #[derive(Debug)]
 pub struct Listener {
     socket: Socket,
     address: Address,
-    /// How long to wait after the next failed accept.
-    backoff: Duration,
-    /// Not before this is the next connection accepted.
-    not_before: Option<Instant>,
     /// For a TLS handshake.
     within: Duration,
-    handshakes: Handshakes<(SocketAddr, io::Result<Stream>)>,
+    accepting: Accepting<Stream>,
 }
 
 #[derive(Debug)]
 enum Socket {
     Unix { listener: UnixListener, _file: SocketFile },
     Tcp { listener: TcpListener, tls: Option<ServerTls> },
-}
-
-/// What came from a socket.
-enum Accepted {
-    Ready(Stream),
-    /// TLS is still to come.
-    Raw(TcpStream, SocketAddr, ServerTls),
 }
 
 impl Listener {
@@ -61,14 +47,7 @@ impl Listener {
     pub async fn bind_with(address: &Address, options: &ListenOptions) -> io::Result<Self> {
         let (socket, address) =
             bind(address, options).await.map_err(|error| about(&error, "listen on", address))?;
-        Ok(Self {
-            socket,
-            address,
-            backoff: BACKOFF.0,
-            not_before: None,
-            within: options.within,
-            handshakes: Handshakes::default(),
-        })
+        Ok(Self { socket, address, within: options.within, accepting: Accepting::default() })
     }
 
     /// The address bound, with the port that was chosen.
@@ -81,52 +60,17 @@ impl Listener {
     /// one delays no other. Never fails: an error of one connection is logged, and when the process has no file descriptors
     /// left it waits for some. Dropping the future loses no connection.
     pub async fn accept(&mut self) -> Stream {
-        loop {
-            let next = {
-                let accepting = std::pin::pin!(self.socket.accept(self.not_before));
-                let finishing = std::pin::pin!(self.handshakes.next());
-                match select(finishing, accepting).await {
-                    Either::Left((finished, _)) => Either::Left(finished),
-                    Either::Right((accepted, _)) => Either::Right(accepted),
-                }
-            };
-            match next {
-                Either::Left((_, Ok(stream))) => return stream,
-                Either::Left((peer, Err(error))) => tracing::warn!(%peer, %error, "TLS handshake failed"),
-                Either::Right(Ok(accepted)) => {
-                    (self.backoff, self.not_before) = (BACKOFF.0, None);
-                    match accepted {
-                        Accepted::Ready(stream) => return stream,
-                        Accepted::Raw(stream, peer, tls) => self.secure(stream, peer, tls),
-                    }
-                }
-                Either::Right(Err(error)) => {
-                    tracing::warn!(%error, wait = ?self.backoff, "could not accept a connection");
-                    self.not_before = Some(Instant::now() + self.backoff);
-                    self.backoff = (self.backoff * 2).min(BACKOFF.1);
-                }
-            }
-        }
-    }
-
-    fn secure(&mut self, stream: TcpStream, address: SocketAddr, tls: ServerTls) {
-        let (started, within) = (Instant::now(), self.within);
-        self.handshakes.push(async move {
-            let secured = async_std::future::timeout(within, tls::accept(Closing(stream), &tls)).await;
-            let secured = secured.unwrap_or_else(|_| Err(timed_out(within)));
-            let stream = secured.map(|(stream, certificate)| {
-                Stream::new(stream, Peer { link: Link::Tls, address: Some(address), certificate }, started)
-            });
-            (address, stream)
-        });
+        let Self { socket, within, accepting, .. } = self;
+        accepting.next(|| socket.accept(*within), Instant::now, sleep_until).await
     }
 }
 
 impl Socket {
-    async fn accept(&self, not_before: Option<Instant>) -> io::Result<Accepted> {
-        if let Some(time) = not_before {
-            sleep_until(time).await;
-        }
+    /// The next connection, whose TLS handshake may take so long.
+    async fn accept(
+        &self,
+        within: Duration,
+    ) -> io::Result<Accepted<Stream, impl Future<Output = io::Result<Stream>> + use<>>> {
         let (listener, tls) = match self {
             Self::Unix { listener, .. } => {
                 let stream = listener.accept().await?.0;
@@ -136,15 +80,30 @@ impl Socket {
             Self::Tcp { listener, tls } => (listener, tls),
         };
         let (stream, address) = listener.accept().await?;
-        configure_tcp(&stream)?;
+        let started = Instant::now();
+        if let Err(error) = configure_tcp(&stream) {
+            return Ok(Accepted::Gone(address, error));
+        }
         Ok(match tls {
-            Some(tls) => Accepted::Raw(stream, address, tls.clone()),
+            Some(tls) => Accepted::Securing(address, secure(stream, address, tls.clone(), started, within)),
             None => {
                 let peer = Peer { link: Link::Tcp, address: Some(address), certificate: None };
-                Accepted::Ready(Stream::new(Closing(stream), peer, Instant::now()))
+                Accepted::Ready(Stream::new(Closing(stream), peer, started))
             }
         })
     }
+}
+
+async fn secure(
+    stream: TcpStream,
+    address: SocketAddr,
+    tls: ServerTls,
+    started: Instant,
+    within: Duration,
+) -> io::Result<Stream> {
+    let secured = async_std::future::timeout(within, tls::accept(Closing(stream), &tls)).await;
+    let (stream, certificate) = secured.unwrap_or_else(|_| Err(timed_out(within)))?;
+    Ok(Stream::new(stream, Peer { link: Link::Tls, address: Some(address), certificate }, started))
 }
 
 async fn bind(address: &Address, options: &ListenOptions) -> io::Result<(Socket, Address)> {

@@ -151,7 +151,7 @@ where
 }
 
 /// The runtime's clock, so that paused time in tests is the connection's time.
-fn now() -> Instant {
+pub(crate) fn now() -> Instant {
     tokio::time::Instant::now().into_std()
 }
 

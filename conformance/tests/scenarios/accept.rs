@@ -5,6 +5,7 @@ use std::fs::File;
 use std::io::{self, BufRead, BufReader, Write};
 use std::net::TcpStream;
 use std::os::unix::net::UnixStream;
+use std::path::Path;
 use std::process::{Child, Stdio};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -12,26 +13,31 @@ use std::sync::mpsc::{Receiver, Sender, channel};
 use std::time::Duration;
 
 use nova_driver::Address;
-use nova_driver::net::ConnectOptions;
+use nova_driver::net::tls::{ClientTls, ClientTlsFiles};
+use nova_driver::net::{ConnectOptions, ListenOptions};
 use nova_proto_core::{CloseCode, CloseReason, Config, Role};
 use rustix::net::sockopt::set_socket_linger;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
+use crate::cell::tls;
 use crate::child::{command, is_child, nothing_is_left, open_descriptors};
 use crate::ends::with_tokio;
 use crate::peer::{IN_TIME, Peer, until};
 use crate::service::{ECHO, Service, call, pattern};
 
+const HOST: &str = "127.0.0.1";
+
 /// Few, so that all are quickly used.
 const DESCRIPTORS: u64 = 64;
 
 /// Serves whoever comes, for ever; says first where it listens.
-type Serve = fn(Address, Sender<Address>);
+type Serve = fn(Address, ListenOptions, Sender<Address>);
 
-fn over_tokio(address: Address, bound: Sender<Address>) {
+fn over_tokio(address: Address, options: ListenOptions, bound: Sender<Address>) {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
     runtime.block_on(async {
-        let mut listener = nova_transport_tokio::Listener::bind(&address).await.expect("bound");
+        let mut listener =
+            nova_transport_tokio::Listener::bind_with(&address, &options).await.expect("bound");
         bound.send(listener.address().clone()).expect("it is waited for");
         loop {
             let stream = listener.accept().await;
@@ -42,9 +48,10 @@ fn over_tokio(address: Address, bound: Sender<Address>) {
     });
 }
 
-fn over_async_std(address: Address, bound: Sender<Address>) {
+fn over_async_std(address: Address, options: ListenOptions, bound: Sender<Address>) {
     async_std::task::block_on(async {
-        let mut listener = nova_transport_async_std::Listener::bind(&address).await.expect("bound");
+        let mut listener =
+            nova_transport_async_std::Listener::bind_with(&address, &options).await.expect("bound");
         bound.send(listener.address().clone()).expect("it is waited for");
         loop {
             let stream = listener.accept().await;
@@ -75,7 +82,7 @@ impl Write for Failures {
 }
 
 /// Does what the lines of its input say, and says when it is done.
-fn child(serve: Serve, listen: Address) {
+fn child(serve: Serve, listen: Address, directory: &Path) {
     let failures = Failures::default();
     let counting = failures.clone();
     tracing_subscriber::fmt().with_writer(move || counting.clone()).with_ansi(false).init();
@@ -83,8 +90,10 @@ fn child(serve: Serve, listen: Address) {
     setrlimit(Resource::Nofile, limit).expect("less than before");
 
     let (sender, bound) = channel();
-    std::thread::spawn(move || serve(listen, sender));
-    say(&format!("listening {}", bound.recv_timeout(IN_TIME).expect("bound in time")));
+    let (_, server) = tls(directory, HOST);
+    std::thread::spawn(move || serve(listen, ListenOptions::with_tls(Some(server)), sender));
+    let address = bound.recv_timeout(IN_TIME).expect("bound in time");
+    say(&format!("listening {address} {}", directory.display()));
 
     let (mut held, mut idle) = (Vec::new(), BTreeMap::new());
     for line in io::stdin().lines() {
@@ -159,9 +168,11 @@ impl Server {
     }
 }
 
-/// A worker of this process; it is served when its call is answered.
-fn client(address: &Address) -> Peer {
-    with_tokio::connect(address.clone(), ConnectOptions::default(), Config::new(Role::Worker))
+/// A worker of this process that trusts the certificate in `directory`; it is served when its call is answered.
+fn client(address: &Address, directory: &Path) -> Peer {
+    let files = ClientTlsFiles { ca: directory.join("cert.pem"), domain: None, identity: None };
+    let tls = Some(ClientTls::from_files(&files).expect("good files"));
+    with_tokio::connect(address.clone(), ConnectOptions { tls, within: IN_TIME }, Config::new(Role::Worker))
 }
 
 fn is_served(client: Peer) {
@@ -177,7 +188,7 @@ fn rude_client(address: &Address, says: &[u8]) {
         Address::Unix(path) => {
             let _ = UnixStream::connect(path).expect("connected").write_all(says);
         }
-        Address::Tcp { host, port } => {
+        Address::Tcp { host, port } | Address::Tls { host, port } => {
             let mut stream = TcpStream::connect((host.as_str(), *port)).expect("connected");
             let _ = stream.write_all(says);
             set_socket_linger(&stream, Some(Duration::ZERO)).expect("set");
@@ -186,41 +197,47 @@ fn rude_client(address: &Address, says: &[u8]) {
     }
 }
 
-fn survives(name: &str, serve: Serve, listen: impl FnOnce(&std::path::Path) -> Address) {
+fn survives(name: &str, serve: Serve, listen: impl FnOnce(&Path) -> Address) {
     let directory = tempfile::tempdir().expect("a directory");
     if is_child(name) {
-        return child(serve, listen(directory.path()));
+        return child(serve, listen(directory.path()), directory.path());
     }
     let mut server = Server::start(name);
     let line = server.line();
-    let address: Address = line.strip_prefix("listening ").expect("an address").parse().expect("an address");
+    let words: Vec<&str> = line.split(' ').collect();
+    let ["listening", address, directory] = words[..] else { panic!("{line}") };
+    let (address, directory): (Address, _) = (address.parse().expect("an address"), Path::new(directory));
     server.tell("note");
     for says in [&b""[..], b"GET / HTTP/1.1\r\n\r\n", b"NOVA3\r\n\0\xff\xff\xff\xff"].iter().cycle().take(30)
     {
         rude_client(&address, says);
     }
-    is_served(client(&address));
+    is_served(client(&address, directory));
     server.tell("idle");
 
     server.tell("fill");
-    let waiting = [client(&address), client(&address)];
+    let waiting = [(); 2].map(|()| client(&address, directory));
     server.tell("fail");
-    assert!(waiting.iter().all(|client| !client.calls().is_connected()), "there was no descriptor for it");
+    assert!(waiting.iter().all(|client| !client.is_connected()), "there was no descriptor for it");
     server.tell("free");
     waiting.into_iter().for_each(is_served);
-    is_served(client(&address));
+    is_served(client(&address, directory));
     server.tell("idle");
 
     drop(server.process.stdin.take());
     assert!(server.process.wait().expect("our child").success());
 }
 
-fn unix(directory: &std::path::Path) -> Address {
+fn unix(directory: &Path) -> Address {
     Address::Unix(directory.join("router.sock"))
 }
 
-fn tcp(_: &std::path::Path) -> Address {
-    Address::Tcp { host: "127.0.0.1".to_owned(), port: 0 }
+fn tcp(_: &Path) -> Address {
+    Address::Tcp { host: HOST.to_owned(), port: 0 }
+}
+
+fn tcp_tls(_: &Path) -> Address {
+    Address::Tls { host: HOST.to_owned(), port: 0 }
 }
 
 macro_rules! survive {
@@ -235,6 +252,8 @@ macro_rules! survive {
 survive! {
     tokio_goes_on_without_descriptors_over_unix: over_tokio, unix;
     tokio_goes_on_without_descriptors_over_tcp: over_tokio, tcp;
+    tokio_goes_on_without_descriptors_over_tls: over_tokio, tcp_tls;
     async_std_goes_on_without_descriptors_over_unix: over_async_std, unix;
     async_std_goes_on_without_descriptors_over_tcp: over_async_std, tcp;
+    async_std_goes_on_without_descriptors_over_tls: over_async_std, tcp_tls;
 }

@@ -105,6 +105,15 @@ impl Peer {
         &**self.started.get_or_init(|| self.starting.recv_timeout(IN_TIME).expect("a stream in time"))
     }
 
+    /// Whether it is let in, without waiting for that, or for its stream.
+    pub(crate) fn is_connected(&self) -> bool {
+        if self.started.get().is_none() {
+            let Ok(calls) = self.starting.try_recv() else { return false };
+            let _ = self.started.set(calls);
+        }
+        self.calls().is_connected()
+    }
+
     pub(crate) fn call(&self, call: Call) -> Box<dyn Pending> {
         self.calls().call(call).expect("sent")
     }

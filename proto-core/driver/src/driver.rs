@@ -10,12 +10,12 @@ use std::task::{Context, Poll, Waker};
 use std::time::{Duration, Instant};
 
 use futures_io::{AsyncRead, AsyncWrite};
-use futures_util::future::{CatchUnwind, FutureExt};
+use futures_util::future::{CatchUnwind, FutureExt, OptionFuture};
 use futures_util::stream::{FuturesUnordered, Stream};
 use nova_proto_core::{CloseCode, CloseReason, Config, ConfigError, Connection, Event, SendError};
 
 use crate::handle::Handle;
-use crate::incoming::{Admission, Application, CancelSignal, Incoming};
+use crate::incoming::{Admission, Application, Incoming};
 use crate::shared::{Shared, State};
 
 /// How much one read takes at most.
@@ -30,6 +30,9 @@ const LINGER: Duration = Duration::from_secs(1);
 /// How many bytes are read and thrown away while the peer hangs up, so that its unread input does not turn our last
 /// frame into a reset.
 const LINGER_BYTES: usize = 64 * 1024;
+
+/// How many wakers and requests a turn leaves room for.
+const KEPT: usize = 1024;
 
 /// What a runtime brings.
 #[expect(missing_debug_implementations, reason = "closures and sockets have none")]
@@ -95,6 +98,9 @@ where
         sleep_until: io.sleep_until,
         application,
         handlers: FuturesUnordered::new(),
+        place: Box::pin(None.into()),
+        woken: Vec::new(),
+        requests: Vec::new(),
         timer: None,
         input: vec![0; READ_SIZE],
         output: Output::default(),
@@ -114,6 +120,11 @@ pub struct Driver<R, W, S, F, A: Application> {
     sleep_until: S,
     application: A,
     handlers: FuturesUnordered<Handler<A>>,
+    /// Where the next handler is polled first; one that is done at once leaves it to the next.
+    place: Handler<A>,
+    /// Empty between turns, as are `requests`.
+    woken: Vec<Waker>,
+    requests: Vec<Incoming>,
     timer: Option<(Instant, Pin<Box<F>>)>,
     input: Vec<u8>,
     output: Output,
@@ -126,7 +137,7 @@ pub struct Driver<R, W, S, F, A: Application> {
 }
 
 /// A handler whose panic ends only itself: the request in it answers when it is dropped.
-type Handler<A> = Pin<Box<CatchUnwind<AssertUnwindSafe<<A as Application>::Handler>>>>;
+type Handler<A> = Pin<Box<OptionFuture<CatchUnwind<AssertUnwindSafe<<A as Application>::Handler>>>>>;
 
 #[derive(Debug)]
 struct Ending {
@@ -189,8 +200,6 @@ where
     /// Hands what happened to those who wait for it. Returns whether there may be more.
     fn pull_events(&mut self, cx: &mut Context<'_>) -> bool {
         let now = self.shared.now();
-        let mut woken: Vec<Waker> = Vec::new();
-        let mut requests = Vec::new();
         let mut hello = None;
         {
             let mut state = self.shared.lock();
@@ -203,22 +212,25 @@ where
                 match event {
                     Event::Hello { app } => hello = Some(app),
                     Event::Request(request) => {
-                        let signal = CancelSignal::default();
-                        state.serving.insert(request.id, signal.clone());
-                        requests.push(Incoming::new(request, signal, Arc::clone(&self.shared)));
+                        self.requests.push(Incoming::new(request, Arc::clone(&self.shared)));
                     }
-                    event => on_event(&mut state, event, &mut woken),
+                    event => on_event(&mut state, event, &mut self.woken),
                 }
             }
         }
-        woken.into_iter().for_each(Waker::wake);
-        for request in requests {
+        self.woken.drain(..).for_each(Waker::wake);
+        for request in self.requests.drain(..) {
             let handler = AssertUnwindSafe(self.application.request(request)).catch_unwind();
-            let mut handler = Box::pin(handler);
-            if handler.as_mut().poll(cx).is_pending() {
-                self.handlers.push(handler);
+            self.place.set(Some(handler).into());
+            if self.place.as_mut().poll(cx).is_pending() {
+                let place = std::mem::replace(&mut self.place, Box::pin(None.into()));
+                self.handlers.push(place);
             }
         }
+        self.place.set(None.into());
+        // A burst leaves no more than a turn of small requests takes.
+        self.woken.shrink_to(KEPT);
+        self.requests.shrink_to(KEPT);
         let Some(hello) = hello else { return false };
         let admission = self.application.admit(hello);
         admit(&mut self.shared.lock(), admission);
@@ -426,20 +438,16 @@ fn on_event(state: &mut State, event: Event, woken: &mut Vec<Waker>) {
             woken.extend(state.watchers.take());
         }
         Event::Cancelled { id } => {
-            if let Some(signal) = state.serving.get(&id) {
-                woken.extend(signal.raise());
-            }
+            state.raise(id, woken);
         }
         Event::Answer { key, result } => {
-            if let Some(slot) = state.calls.get_mut(&key) {
+            if let Some(slot) = state.calls.get_mut(key) {
                 slot.result = Some(result);
                 woken.extend(slot.waker.take());
             }
         }
         Event::Closed(_) => {
-            for signal in std::mem::take(&mut state.serving).into_values() {
-                woken.extend(signal.raise());
-            }
+            state.raise_all(woken);
             woken.extend(state.watchers.take());
         }
         _ => {}

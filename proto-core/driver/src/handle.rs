@@ -123,7 +123,7 @@ impl Future for PendingCall {
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let key = self.key.expect("a call is not polled after its outcome was taken");
         let mut state = self.shared.lock();
-        let slot = state.calls.entry(key).or_default();
+        let slot = state.calls.get_mut(key).expect("a call has its place until its outcome was taken");
         let Some(result) = slot.result.take() else {
             match &mut slot.waker {
                 Some(waker) => waker.clone_from(cx.waker()),
@@ -132,7 +132,7 @@ impl Future for PendingCall {
             return Poll::Pending;
         };
         // Its waker goes once no lock is held: a waker is code of somebody else.
-        let _slot = state.calls.remove(&key);
+        let _slot = state.calls.remove(key);
         drop(state);
         self.key = None;
         Poll::Ready(result)
@@ -144,7 +144,7 @@ impl Drop for PendingCall {
         if let Some(key) = self.key {
             let _slot = self.shared.command(|state| {
                 state.connection.cancel(key);
-                state.calls.remove(&key)
+                state.calls.remove(key)
             });
         }
     }

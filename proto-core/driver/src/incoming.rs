@@ -63,15 +63,14 @@ pub struct Incoming {
     /// The trace it is part of.
     pub trace: Option<TraceContext>,
     id: RequestId,
-    cancelled: CancelSignal,
     /// Until it is answered.
     shared: Option<Arc<Shared>>,
 }
 
 impl Incoming {
-    pub(crate) fn new(request: Request, cancelled: CancelSignal, shared: Arc<Shared>) -> Self {
+    pub(crate) fn new(request: Request, shared: Arc<Shared>) -> Self {
         let Request { id, method, body, reply_max, deadline, trace } = request;
-        Self { method, body, reply_max, deadline, trace, id, cancelled, shared: Some(shared) }
+        Self { method, body, reply_max, deadline, trace, id, shared: Some(shared) }
     }
 
     /// The request's number on its connection, for logs.
@@ -83,7 +82,8 @@ impl Incoming {
     /// Tells when the answer is not wanted any more.
     #[must_use]
     pub fn cancel_signal(&self) -> CancelSignal {
-        self.cancelled.clone()
+        // It is there until it is answered, which takes it.
+        self.shared.as_ref().map_or_else(CancelSignal::raised, |shared| shared.lock().signal(self.id))
     }
 
     /// Answers.
@@ -159,6 +159,13 @@ impl CancelSignal {
             Poll::Pending
         })
         .await;
+    }
+
+    /// One of what is over already.
+    pub(crate) fn raised() -> Self {
+        let signal = Self::default();
+        signal.inner.raised.store(true, Ordering::Release);
+        signal
     }
 
     /// Returns who is to be woken, which the caller does once it holds no lock.

@@ -1,6 +1,6 @@
 //! What handle, driver and responders share.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 use std::fmt;
 use std::future::poll_fn;
 use std::io;
@@ -9,6 +9,7 @@ use std::task::{Poll, Waker};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
+use nova_proto_core::rising::Rising;
 use nova_proto_core::{
     Agreed, Body, CallError, CallKey, CloseReason, Connection, ErrorCode, ErrorReply, RequestId,
 };
@@ -26,9 +27,9 @@ pub(crate) struct Shared {
 pub(crate) struct State {
     pub(crate) connection: Connection,
     /// Calls whose outcome somebody waits for.
-    pub(crate) calls: HashMap<CallKey, CallSlot>,
-    /// Requests that are not answered yet.
-    pub(crate) serving: BTreeMap<RequestId, CancelSignal>,
+    pub(crate) calls: Rising<CallKey, CallSlot>,
+    /// Those that somebody has asked for, of requests that are not answered yet.
+    signals: BTreeMap<RequestId, CancelSignal>,
     /// Set with the handshake's end.
     pub(crate) connected: Option<(Agreed, Bytes)>,
     /// What the stream itself said when it failed.
@@ -51,8 +52,8 @@ impl Shared {
     pub(crate) fn new(connection: Connection, clock: Box<Clock>) -> Arc<Self> {
         let state = State {
             connection,
-            calls: HashMap::new(),
-            serving: BTreeMap::new(),
+            calls: Rising::default(),
+            signals: BTreeMap::new(),
             connected: None,
             stream_error: None,
             watchers: Waiters::default(),
@@ -88,7 +89,7 @@ impl Shared {
     /// Answers a request; one that is gone, because the connection is, needs no answer.
     pub(crate) fn respond(&self, id: RequestId, result: Result<Body, ErrorReply>) {
         self.command(|state| {
-            state.serving.remove(&id);
+            state.signals.remove(&id);
             let sent = match result {
                 Ok(body) => state.connection.respond(id, body),
                 Err(error) => state.connection.respond_error(id, error),
@@ -142,6 +143,28 @@ impl Drop for Watcher<'_> {
 }
 
 impl State {
+    /// The signal of a request that is not answered yet.
+    pub(crate) fn signal(&mut self, id: RequestId) -> CancelSignal {
+        if !self.connection.wants_answer(id) {
+            return CancelSignal::raised();
+        }
+        self.signals.entry(id).or_default().clone()
+    }
+
+    /// The answer to a request is not wanted any more. Adds who is to be woken.
+    pub(crate) fn raise(&self, id: RequestId, woken: &mut Vec<Waker>) {
+        if let Some(signal) = self.signals.get(&id) {
+            woken.extend(signal.raise());
+        }
+    }
+
+    /// Nor is any other, at the connection's end.
+    pub(crate) fn raise_all(&mut self, woken: &mut Vec<Waker>) {
+        for signal in std::mem::take(&mut self.signals).into_values() {
+            woken.extend(signal.raise());
+        }
+    }
+
     pub(crate) fn close_reason(&self) -> Option<CloseReason> {
         self.connection.close_reason().cloned()
     }

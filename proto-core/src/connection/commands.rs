@@ -79,9 +79,9 @@ impl Connection {
         let deadline = own.deadline;
         let key = self.calls.insert(own);
         if let Some(deadline) = deadline {
-            self.deadlines.insert((deadline, Expiring::Call(key)));
+            self.deadlines.insert(deadline, Expiring::Call(key));
         }
-        self.note_output();
+        self.note_more_output();
         Ok(key)
     }
 
@@ -165,7 +165,7 @@ impl Connection {
             Answered::Large => self.bulk.push_back(Bulk::Response(id)),
         }
         self.forget_deadline_of_served(id);
-        self.note_output();
+        self.note_more_output();
         Ok(())
     }
 }

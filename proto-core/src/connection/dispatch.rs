@@ -3,7 +3,6 @@
 use std::time::Duration;
 
 use super::{Connection, Expiring, OutstandingPing, Phase, Reading, later};
-use crate::assembly::Assembly;
 use crate::calls::{Reply, cost};
 use crate::config::{Compression, MIN_CHUNK};
 use crate::error::{CallError, CloseCode, CloseReason, ErrorCode, ErrorReply, PeerError, Retry};
@@ -66,7 +65,7 @@ impl Connection {
             trace: request.ext.get(TRACE_CONTEXT).and_then(|bytes| TraceContext::from_bytes(bytes)),
             compression,
             raw_len: request.raw_len,
-            body: Assembly::new(request.body_len),
+            body: self.spares.assembly(request.body_len),
             body_ended: false,
             unwanted: None,
             stage: Stage::Receiving,
@@ -88,7 +87,7 @@ impl Connection {
             self.served.fail(id, error);
             self.note_output();
         } else if let Some(deadline) = deadline {
-            self.deadlines.insert((deadline, Expiring::Served(id)));
+            self.deadlines.insert(deadline, Expiring::Served(id));
         }
         self.reading = Reading::RequestBody { id, left: in_frame };
         Ok(())
@@ -102,6 +101,7 @@ impl Connection {
         });
         if complete {
             if let Some(request) = self.served.start(id) {
+                self.lend(&request.body);
                 self.events.push_back(Event::Request(request));
             }
             self.served.close_if_done(id);
@@ -173,7 +173,7 @@ impl Connection {
         if length > limit {
             return Err(PeerError::ReplyTooLong { id, length: u64::from(length), limit: u64::from(limit) });
         }
-        let mut assembly = Assembly::new(response.body_len);
+        let mut assembly = self.spares.assembly(response.body_len);
         if call.abandoned {
             assembly.discard();
         }
@@ -189,8 +189,15 @@ impl Connection {
         if assembly.is_complete() {
             let bytes = assembly.take().unwrap_or_default();
             let body = Body { bytes, compression: *compression, raw_len: *raw_len };
+            self.lend(&body);
             self.finish_call(key, Ok(body));
         }
+    }
+
+    /// The application gets a body whose buffer may be used again.
+    fn lend(&mut self, body: &Body) {
+        let most = (self.config.limits.max_body as usize).saturating_mul(2);
+        self.spares.lend(&body.bytes, most, self.now);
     }
 
     pub(super) fn on_error(&mut self, error: Error) -> Result<(), PeerError> {

@@ -6,7 +6,7 @@ mod receive;
 mod timeout;
 mod transmit;
 
-use std::collections::{BTreeSet, VecDeque};
+use std::collections::VecDeque;
 use std::fmt;
 use std::time::{Duration, Instant};
 
@@ -14,6 +14,7 @@ use bytes::Bytes;
 
 use crate::calls::{Calls, Reply};
 use crate::config::{Config, SMALL_BODY};
+use crate::deadlines::Deadlines;
 use crate::error::{CallError, CloseCode, CloseReason, ConfigError, ErrorCode, PeerError};
 use crate::event::{CallKey, Event};
 use crate::frame::{MAX_HEADER, MAX_HELLO_APP};
@@ -22,6 +23,7 @@ use crate::input::Input;
 use crate::negotiate::Agreed;
 use crate::pacing::Pacing;
 use crate::served::ServedRequests;
+use crate::spares::Spares;
 
 /// How long a drain lasts that the core starts itself, when ids run out.
 const DRAIN_AT_EXHAUSTION: Duration = Duration::from_secs(60);
@@ -106,11 +108,12 @@ pub struct Connection {
     calls: Calls,
     served: ServedRequests,
     pacing: Pacing,
+    spares: Spares,
     /// Large bodies under way, in turn.
     bulk: VecDeque<Bulk>,
     /// The last large frame opened a request: the next is a part of a body under way, if there is one.
     opened_last: bool,
-    deadlines: BTreeSet<(Instant, Expiring)>,
+    deadlines: Deadlines<Expiring>,
     control: Control,
     keepalive: Keepalive,
     drain: Drain,
@@ -263,9 +266,10 @@ impl Connection {
             calls: Calls::default(),
             served: ServedRequests::default(),
             pacing: Pacing::new(),
+            spares: Spares::default(),
             bulk: VecDeque::new(),
             opened_last: false,
-            deadlines: BTreeSet::new(),
+            deadlines: Deadlines::default(),
             control: Control::default(),
             keepalive: Keepalive { last_received: now, outstanding: None, next_nonce: 1, round_trip: None },
             drain: Drain::default(),
@@ -312,6 +316,13 @@ impl Connection {
             Phase::Open(agreed) => Some(agreed),
             _ => None,
         }
+    }
+
+    /// Whether a request of the peer still waits for its answer. False once it was answered or the answer is not wanted any
+    /// more, also while [`Event::Cancelled`] waits to be pulled.
+    #[must_use]
+    pub fn wants_answer(&self, id: RequestId) -> bool {
+        self.served.wants_answer(id)
     }
 
     /// Which end this is.
@@ -387,13 +398,13 @@ impl Connection {
 
     fn forget_deadline_of_call(&mut self, key: CallKey) {
         if let Some(deadline) = self.calls.get(key).and_then(|call| call.deadline) {
-            self.deadlines.remove(&(deadline, Expiring::Call(key)));
+            self.deadlines.remove(deadline, Expiring::Call(key));
         }
     }
 
     fn forget_deadline_of_served(&mut self, id: RequestId) {
         if let Some(deadline) = self.served.get_mut(id).and_then(|served| served.deadline) {
-            self.deadlines.remove(&(deadline, Expiring::Served(id)));
+            self.deadlines.remove(deadline, Expiring::Served(id));
         }
     }
 
@@ -437,7 +448,8 @@ impl Connection {
         }
         self.served.clear();
         self.bulk.clear();
-        self.deadlines.clear();
+        self.deadlines = Deadlines::default();
+        self.spares = Spares::default();
         self.input.clear();
         self.blocked_since = None;
         self.events.push_back(Event::Closed(reason.clone()));

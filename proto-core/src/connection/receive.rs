@@ -193,7 +193,7 @@ impl Connection {
         if !matches!(self.reading, Reading::Skipped { .. }) {
             self.pacing.on_received(count);
             if self.pacing.ack_due() {
-                self.note_output();
+                self.note_more_output();
             }
         }
         self.input.consume(count);

@@ -7,6 +7,10 @@ use crate::error::{CallError, CloseCode, CloseReason, ErrorCode};
 use crate::event::Event;
 use crate::id::Role;
 
+/// Who looks at the time this much later than it should was suspended itself: what has come meanwhile is still to be read,
+/// so nothing of it counts against the peer.
+const LATE: Duration = Duration::from_secs(1);
+
 impl Connection {
     /// When [`handle_timeout`](Self::handle_timeout) should be called next, if nothing else happens before.
     #[must_use = "without the timeout a silent peer is never noticed"]
@@ -24,7 +28,8 @@ impl Connection {
                     self.blocked_since.map(|since| later(since, timers.stall)),
                     self.drain_due(),
                     self.drain.theirs,
-                    self.deadlines.first().map(|(at, _)| *at),
+                    self.deadlines.first().map(|(at, _)| at),
+                    self.spares.until(),
                 ];
                 candidates.into_iter().flatten().min()
             }
@@ -45,6 +50,7 @@ impl Connection {
             }
             Phase::Open(_) => {
                 self.expire_deadlines();
+                self.spares.expire(self.now);
                 // What waited may have been cancelled since.
                 self.note_output();
                 self.check_liveness();
@@ -77,11 +83,11 @@ impl Connection {
     }
 
     fn expire_deadlines(&mut self) {
-        while let Some(&(at, whose)) = self.deadlines.first() {
+        while let Some((at, whose)) = self.deadlines.first() {
             if at > self.now {
                 break;
             }
-            self.deadlines.pop_first();
+            self.deadlines.remove(at, whose);
             match whose {
                 Expiring::Call(key) => {
                     let retry_safe = self.calls.withdraw(key).is_some();
@@ -97,23 +103,36 @@ impl Connection {
     }
 
     fn check_liveness(&mut self) {
-        let timers = self.config.timers;
-        let stalled =
-            |since: Option<Instant>| since.is_some_and(|since| later(since, timers.stall) <= self.now);
+        let stall = self.config.timers.stall;
+        let waits = [self.pacing.waiting_since(), self.blocked_since];
+        let stalled = waits.into_iter().flatten().map(|since| later(since, stall)).min();
         if self.drain_due().is_some_and(|deadline| deadline <= self.now) {
             let code = CloseCode::DRAIN_DEADLINE;
             self.end(CloseReason::Local(code), Some((code, "")));
         } else if self.drain.theirs.is_some_and(|deadline| deadline <= self.now) {
             self.give_up(CloseCode::DRAIN_DEADLINE, "the peer drained and did not close");
-        } else if stalled(self.pacing.waiting_since()) || stalled(self.blocked_since) {
-            self.give_up(CloseCode::SLOW_READER, "the peer does not read");
-        } else if self.keepalive_due() <= self.now {
-            if self.keepalive.outstanding.is_some() {
-                self.give_up(CloseCode::KEEPALIVE_TIMEOUT, "the peer is silent");
+        } else if let Some(due) = stalled.filter(|due| *due <= self.now) {
+            if self.is_late(due) {
+                self.pacing.wait_anew(self.now);
+                self.blocked_since = self.blocked_since.map(|_| self.now);
             } else {
-                self.send_ping();
+                self.give_up(CloseCode::SLOW_READER, "the peer does not read");
             }
         }
+        let due = self.keepalive_due();
+        if self.is_closed() || due > self.now {
+            return;
+        }
+        let is_late = self.is_late(due);
+        match &mut self.keepalive.outstanding {
+            None => self.send_ping(),
+            Some(outstanding) if is_late => outstanding.asked = self.now,
+            Some(_) => self.give_up(CloseCode::KEEPALIVE_TIMEOUT, "the peer is silent"),
+        }
+    }
+
+    fn is_late(&self, due: Instant) -> bool {
+        later(due, LATE) <= self.now
     }
 
     fn send_ping(&mut self) {

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use super::{Bulk, Connection, Expiring, Phase, later};
+use super::{Bulk, Connection, Phase, later};
 use crate::error::{CallError, CloseCode, CloseReason, ErrorReply, Retry};
 use crate::event::{Body, CallKey, Event};
 use crate::frame::{
@@ -63,6 +63,13 @@ impl Connection {
     /// Notes since when output waits, for the stall timer.
     pub(super) fn note_output(&mut self) {
         self.blocked_since = if self.has_output() { self.blocked_since.or(Some(self.now)) } else { None };
+    }
+
+    /// The same where something was only added: what waits already waits since then.
+    pub(super) fn note_more_output(&mut self) {
+        if self.blocked_since.is_none() {
+            self.note_output();
+        }
     }
 
     /// Whether anything may go out now.
@@ -162,7 +169,7 @@ impl Connection {
     fn encode_small(&mut self, out: &mut Vec<u8>) -> bool {
         if let Some((id, body)) = self.served.next_small() {
             let header = response_frame(id, &body);
-            let sent = encode_body_frame(out, &header, |_| body.bytes);
+            let sent = encode_body_frame(out, &header, |_| &body.bytes);
             self.pacing.on_sent(sent, self.now);
             return true;
         }
@@ -239,8 +246,8 @@ impl Connection {
             deadline_ms: call.deadline.map_or(0, |at| millis(at.saturating_duration_since(self.now)).max(1)),
             ext,
         };
-        let body = call.body.bytes.clone();
-        let sent = encode_body_frame(out, &header, |head| part(&body, 0, max_frame, head, room));
+        let body = &call.body.bytes;
+        let sent = encode_body_frame(out, &header, |head| part(body, 0, max_frame, head, room));
         self.pacing.on_sent(sent, self.now);
         call.sent = sent;
         call.body_ended = sent == body.len();
@@ -257,8 +264,8 @@ impl Connection {
         let max_frame = self.max_frame();
         let call = self.calls.get_mut(key).filter(|call| !call.body_ended)?;
         let header = PacketChunk { id: call.id?.get() };
-        let (body, from) = (call.body.bytes.clone(), call.sent);
-        let sent = encode_body_frame(out, &header, |head| part(&body, from, max_frame, head, room));
+        let (body, from) = (&call.body.bytes, call.sent);
+        let sent = encode_body_frame(out, &header, |head| part(body, from, max_frame, head, room));
         self.pacing.on_sent(sent, self.now);
         call.sent = call.sent.saturating_add(sent);
         call.body_ended = call.sent >= body.len();
@@ -275,8 +282,8 @@ impl Connection {
         let max_frame = self.max_frame();
         let served = self.served.get_mut(id)?;
         let Stage::Answering { body, sent, started } = &mut served.stage else { return None };
-        let (bytes, from) = (body.bytes.clone(), *sent);
-        let choose = |head| part(&bytes, from, max_frame, head, room);
+        let from = *sent;
+        let choose = |head| part(&body.bytes, from, max_frame, head, room);
         let added = if std::mem::replace(started, true) {
             encode_body_frame(out, &PacketChunk { id: id.get() }, choose)
         } else {
@@ -284,7 +291,7 @@ impl Connection {
         };
         self.pacing.on_sent(added, self.now);
         *sent = sent.saturating_add(added);
-        let more = *sent < bytes.len();
+        let more = *sent < body.bytes.len();
         if !more {
             self.served.sent(id);
         }
@@ -299,7 +306,7 @@ impl Connection {
 
     /// Ids never wrap: this call and all that wait fail, and the connection drains.
     fn fail_for_lack_of_ids(&mut self, key: CallKey) {
-        self.deadlines.retain(|(_, whose)| *whose != Expiring::Call(key));
+        self.forget_deadline_of_call(key);
         if self.calls.withdraw(key).is_some() {
             self.events.push_back(Event::Answer { key, result: Err(CallError::Draining) });
         }
@@ -325,11 +332,11 @@ impl Connection {
 }
 
 /// The next part of a body: what the frame, the window and the budget allow.
-fn part(body: &bytes::Bytes, from: usize, max_frame: usize, head: usize, room: u64) -> bytes::Bytes {
+fn part(body: &[u8], from: usize, max_frame: usize, head: usize, room: u64) -> &[u8] {
     let left = body.len().saturating_sub(from);
     let room = usize::try_from(room).unwrap_or(usize::MAX);
     let count = left.min(max_frame.saturating_sub(head)).min(room);
-    body.slice(from..from.saturating_add(count))
+    body.get(from..from.saturating_add(count)).unwrap_or_default()
 }
 
 fn response_frame(id: RequestId, body: &Body) -> Response {

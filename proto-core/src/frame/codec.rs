@@ -1,6 +1,5 @@
 //! Headers to bytes and back, in the one canonical form.
 
-use bytes::Bytes;
 use postcard::ser_flavors::Flavor;
 use serde::{Deserialize, Serialize};
 
@@ -43,15 +42,15 @@ pub(crate) fn canonical<T: Serialize>(value: &T, written: &[u8]) -> bool {
 
 /// Appends a frame without body bytes.
 pub(crate) fn encode_frame<T: Header>(out: &mut Vec<u8>, header: &T) {
-    encode_body_frame(out, header, |_| Bytes::new());
+    encode_body_frame(out, header, |_| &[]);
 }
 
 /// Appends a frame whose body part is chosen once the length of kind and header is known. Returns that part's
 /// length.
-pub(crate) fn encode_body_frame<T: Header>(
+pub(crate) fn encode_body_frame<'a, T: Header>(
     out: &mut Vec<u8>,
     header: &T,
-    body: impl FnOnce(usize) -> Bytes,
+    body: impl FnOnce(usize) -> &'a [u8],
 ) -> usize {
     let start = out.len();
     out.extend_from_slice(&[0, 0, 0, 0, T::KIND.number()]);
@@ -59,7 +58,7 @@ pub(crate) fn encode_body_frame<T: Header>(
     debug_assert!(encoded.is_ok(), "headers hold only what postcard can write");
     let head = out.len().saturating_sub(start).saturating_sub(4);
     let body = body(head);
-    out.extend_from_slice(&body);
+    out.extend_from_slice(body);
     let length = u32::try_from(head.saturating_add(body.len())).unwrap_or(u32::MAX);
     if let Some(field) = out.get_mut(start..start.saturating_add(4)) {
         field.copy_from_slice(&length.to_le_bytes());
@@ -75,6 +74,9 @@ pub(crate) fn encode_ignorable(out: &mut Vec<u8>, kind: u8, content: &[u8]) {
     out.extend_from_slice(content);
 }
 
+/// The bytes of the longest integer.
+const LONGEST_INTEGER: usize = 10;
+
 /// Writes behind what a vector holds.
 struct Appending<'a>(&'a mut Vec<u8>);
 
@@ -87,6 +89,10 @@ impl Flavor for Appending<'_> {
     }
 
     fn try_extend(&mut self, bytes: &[u8]) -> postcard::Result<()> {
+        // Integers come here, too: a few bytes are appended faster one by one.
+        if bytes.len() <= LONGEST_INTEGER {
+            return bytes.iter().try_for_each(|byte| self.try_push(*byte));
+        }
         self.0.extend_from_slice(bytes);
         Ok(())
     }
@@ -106,10 +112,18 @@ impl Flavor for Comparing<'_> {
     type Output = bool;
 
     fn try_push(&mut self, byte: u8) -> postcard::Result<()> {
-        self.try_extend(&[byte])
+        match self.expected.split_first() {
+            Some((expected, rest)) if *expected == byte => self.expected = rest,
+            _ => self.equal = false,
+        }
+        Ok(())
     }
 
     fn try_extend(&mut self, bytes: &[u8]) -> postcard::Result<()> {
+        // Integers come here, too: a few bytes are compared faster one by one.
+        if bytes.len() <= LONGEST_INTEGER {
+            return bytes.iter().try_for_each(|byte| self.try_push(*byte));
+        }
         match self.expected.strip_prefix(bytes) {
             Some(rest) => self.expected = rest,
             None => self.equal = false,

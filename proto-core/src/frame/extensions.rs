@@ -37,6 +37,9 @@ impl Extensions {
 
     /// The first rule this list breaks.
     pub(crate) fn fault(&self) -> Option<&'static str> {
+        if self.0.is_empty() {
+            return None;
+        }
         if self.0.iter().map(|(_, value)| value.len()).fold(0, usize::saturating_add) > MAX_BYTES {
             return Some("more than 512 bytes");
         }

@@ -83,7 +83,22 @@ impl Kind {
     /// The kind with this number, if it is known.
     #[must_use]
     pub fn from_number(number: u8) -> Option<Self> {
-        Self::ALL.into_iter().find(|kind| kind.number() == number)
+        Some(match number {
+            0x01 => Self::Hello,
+            0x02 => Self::Welcome,
+            0x03 => Self::Reject,
+            0x10 => Self::Request,
+            0x11 => Self::Response,
+            0x12 => Self::PacketChunk,
+            0x13 => Self::Error,
+            0x14 => Self::Cancel,
+            0x15 => Self::Ack,
+            0x20 => Self::Ping,
+            0x21 => Self::Pong,
+            0x22 => Self::GoAway,
+            0x23 => Self::Close,
+            _ => return None,
+        })
     }
 
     /// The byte on the wire.

@@ -175,6 +175,50 @@ fn output_that_nobody_takes_for_10_seconds_is_a_stall() {
     times_out(&mut victim, secs(1), CloseCode::SLOW_READER);
 }
 
+/// Nothing was read while this side was suspended: what the peer owes may have come long ago.
+#[test]
+fn a_suspension_of_this_side_does_not_count_against_the_peer() {
+    for suspended in [secs(11), secs(60), secs(24 * 60 * 60)] {
+        let mut victim = Victim::router();
+        let call = Call { timeout: None, ..Call::new(1, vec![0; 100_000]) };
+        victim.conn.call(call, victim.now).expect("open");
+        victim.output();
+        assert_eq!(victim.pass(suspended), [], "the acknowledgement is still to be read");
+        victim.sent();
+        victim.takes(&wire::ack(65_536));
+        assert_eq!(victim.conn.close_reason(), None);
+    }
+    // What waits to be written has its time again, too, and so has the answer to a ping.
+    let mut victim = Victim::router();
+    victim.takes(&wire::ping(1));
+    assert_eq!(victim.pass(secs(30)), [], "the socket was not asked whether it takes more");
+    times_out(&mut victim, secs(10), CloseCode::SLOW_READER);
+    let mut victim = Victim::router();
+    victim.pass(secs(10));
+    let ping = victim.sent()[0].int(0);
+    assert_eq!(victim.pass(secs(30)), [], "the pong is still to be read");
+    victim.takes(&wire::pong(ping));
+    assert_eq!(victim.conn.close_reason(), None);
+}
+
+/// A peer that does nothing is given up all the same, once: lateness only begins its time again.
+#[test]
+fn a_peer_that_is_gone_after_a_suspension_is_given_up() {
+    let mut victim = Victim::router();
+    let call = Call { timeout: None, ..Call::new(1, vec![0; 100_000]) };
+    victim.conn.call(call, victim.now).expect("open");
+    victim.output();
+    victim.pass(secs(100));
+    victim.sent();
+    times_out(&mut victim, secs(10), CloseCode::SLOW_READER);
+    // A busy process looks a little late: that is no suspension.
+    let mut victim = Victim::router();
+    victim.pass(secs(10));
+    victim.sent();
+    victim.pass(secs(11) - MS);
+    assert_eq!(victim.conn.close_reason(), Some(&CloseReason::Timeout(CloseCode::KEEPALIVE_TIMEOUT)));
+}
+
 #[test]
 fn whatever_waits_alone_and_is_not_taken_for_10_seconds_is_a_stall() {
     type Waits = fn(&mut Victim);

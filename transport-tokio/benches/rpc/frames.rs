@@ -1,5 +1,7 @@
-//! The floor: length-prefixed frames by hand, with buffered reads and one write for many frames, and no calls.
+//! The floor of the socket: length-prefixed frames by hand, with buffered reads and one write for many frames. A single task
+//! sends a whole window and takes the answers in the order in which they come: there are no calls, and nobody is woken.
 
+use std::future::Future;
 use std::io;
 use std::time::{Duration, Instant};
 
@@ -11,11 +13,11 @@ use crate::{Error, Tls, pattern, small};
 
 const BUFFER: usize = 64 * 1024;
 
-trait Stream: AsyncRead + AsyncWrite + Send + Unpin {}
+pub(crate) trait Stream: AsyncRead + AsyncWrite + Send + Unpin {}
 impl<T: AsyncRead + AsyncWrite + Send + Unpin> Stream for T {}
 
 /// Plain sockets without anything of ours; under TLS the transport's stream.
-async fn connect(address: &Address, tls: &Tls) -> io::Result<Box<dyn Stream>> {
+pub(crate) async fn connect(address: &Address, tls: &Tls) -> io::Result<Box<dyn Stream>> {
     match address {
         Address::Unix(path) => Ok(Box::new(UnixStream::connect(path).await?)),
         Address::Tcp { host, port } => {
@@ -27,13 +29,21 @@ async fn connect(address: &Address, tls: &Tls) -> io::Result<Box<dyn Stream>> {
     }
 }
 
-pub(crate) async fn serve(address: &Address, tls: &Tls) -> Result<(), Error> {
+/// Runs `session` on every connection.
+pub(crate) async fn serve<F>(
+    address: &Address,
+    tls: &Tls,
+    session: impl Fn(Box<dyn Stream>) -> F,
+) -> Result<(), Error>
+where
+    F: Future<Output = io::Result<()>> + Send + 'static,
+{
     match address {
         Address::Unix(path) => {
             let listener = UnixListener::bind(path)?;
             println!("{address}");
             loop {
-                tokio::spawn(echo(listener.accept().await?.0));
+                tokio::spawn(session(Box::new(listener.accept().await?.0)));
             }
         }
         Address::Tcp { host, port } => {
@@ -42,21 +52,21 @@ pub(crate) async fn serve(address: &Address, tls: &Tls) -> Result<(), Error> {
             loop {
                 let (stream, _) = listener.accept().await?;
                 stream.set_nodelay(true)?;
-                tokio::spawn(echo(stream));
+                tokio::spawn(session(Box::new(stream)));
             }
         }
         _ => {
             let mut listener = Listener::bind_with(address, &tls.to_listen).await?;
             println!("{}", listener.address());
             loop {
-                tokio::spawn(echo(listener.accept().await));
+                tokio::spawn(session(Box::new(listener.accept().await)));
             }
         }
     }
 }
 
 /// Sends every frame back when all of it is there.
-async fn echo(mut stream: impl Stream) -> io::Result<()> {
+pub(crate) async fn echo(mut stream: impl Stream) -> io::Result<()> {
     let (mut input, mut output) = (Input::new(), Vec::new());
     loop {
         while let Some(frame) = input.frame() {
@@ -73,14 +83,14 @@ async fn echo(mut stream: impl Stream) -> io::Result<()> {
 }
 
 /// Bytes that came, from which frames are taken. Kept and grown to the longest frame.
-struct Input {
+pub(crate) struct Input {
     bytes: Vec<u8>,
     start: usize,
     end: usize,
 }
 
 impl Input {
-    fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Self { bytes: vec![0; BUFFER], start: 0, end: 0 }
     }
 
@@ -90,7 +100,7 @@ impl Input {
         Some(u32::from_le_bytes(*length) as usize)
     }
 
-    fn frame(&mut self) -> Option<&[u8]> {
+    pub(crate) fn frame(&mut self) -> Option<&[u8]> {
         let length = self.length()?;
         let from = self.start + 4;
         if self.end < from + length {
@@ -101,7 +111,7 @@ impl Input {
     }
 
     /// Reads once; `false` at the end.
-    async fn fill(&mut self, stream: &mut (impl AsyncRead + Unpin)) -> io::Result<bool> {
+    pub(crate) async fn fill(&mut self, stream: &mut (impl AsyncRead + Unpin)) -> io::Result<bool> {
         self.bytes.copy_within(self.start..self.end, 0);
         self.end -= self.start;
         self.start = 0;

@@ -1,14 +1,22 @@
 //! Calls and large bodies beside hand-written frames on the same sockets, client and server as two processes.
 //!
 //! ```text
-//! just bench-rpc [--rounds N] [--millis N]
+//! just bench-rpc [--rounds N] [--millis N] [--only TEXT]
 //! ```
 //!
-//! Every answer is verified. In each round everything is measured once, raw and calls right after each other; a ratio is
+//! With `--only` the rows alone whose name contains the text, as `"tcp 64 bytes, 64"`.
+//!
+//! There are two floors. `raw` says what the socket gives: one task that sends a window of frames and compares what comes
+//! back, in order. `mux` says what a call interface can give on it: many tasks, each with a call of its own, matched by
+//! number and woken one by one, and nothing else; see [`mux`]. Calls are meant to reach 0.8 of `mux` when many are under
+//! way, and of `raw` where there is one at a time, or the body is large.
+//!
+//! Every answer is verified. In each round everything is measured once, floors and calls right after each other; a ratio is
 //! taken inside a round, and what is printed are medians over the rounds. Then the same as JSON, a line for each row.
 
 mod calls;
 mod frames;
+mod mux;
 mod table;
 
 use std::fs::Permissions;
@@ -24,7 +32,7 @@ use nova_transport_tokio::{
 };
 use tokio::runtime::Builder;
 
-use table::Table;
+use table::{Row, Table};
 
 type Error = Box<dyn std::error::Error>;
 
@@ -41,66 +49,89 @@ fn main() -> Result<(), Error> {
     if let ["serve", kind, address, directory] = words[..] {
         return runtime.block_on(serve(kind, address.parse()?, &Tls::load(directory.as_ref())?));
     }
-    let (mut rounds, mut span) = (7, Duration::from_millis(300));
+    let (mut rounds, mut span, mut only) = (7, Duration::from_millis(300), "");
     for option in words.chunks(2) {
         match option {
             ["--rounds", count] => rounds = count.parse()?,
             ["--millis", millis] => span = Duration::from_millis(millis.parse()?),
-            _ => return Err(format!("unknown: {option:?}; use --rounds N and --millis N").into()),
+            ["--only", text] => only = *text,
+            _ => {
+                return Err(format!("unknown: {option:?}; use --rounds N, --millis N, --only TEXT").into());
+            }
         }
     }
     let directory = tempfile::tempdir()?;
-    let unix = |name| format!("unix:{}/{name}.sock", directory.path().display());
     Tls::make(directory.path())?;
     let tls = Tls::load(directory.path())?;
     let mut table = Table::default();
-    let transports = [
-        ("tcp", "tcp:127.0.0.1:0".to_owned(), "tcp:127.0.0.1:0".to_owned()),
-        ("unix", unix("frames"), unix("calls")),
-        ("tls", "tcp+tls:127.0.0.1:0".to_owned(), "tcp+tls:127.0.0.1:0".to_owned()),
-    ];
-    for (transport, frames, calls) in transports {
-        let frames = Server::start("frames", &frames, directory.path())?;
-        let calls = Server::start("calls", &calls, directory.path())?;
-        let both = Both { transport, frames: &frames.address, calls: &calls.address, tls: &tls };
+    for transport in ["tcp", "unix", "tls"] {
+        let start = |kind: &str| {
+            let address = match transport {
+                "tcp" => "tcp:127.0.0.1:0".to_owned(),
+                "unix" => format!("unix:{}/{kind}.sock", directory.path().display()),
+                _ => "tcp+tls:127.0.0.1:0".to_owned(),
+            };
+            Server::start(kind, &address, directory.path())
+        };
+        let servers = Servers { frames: start("frames")?, mux: start("mux")?, calls: start("calls")? };
         for _ in 0..rounds {
-            runtime.block_on(both.round(&mut table, span))?;
+            runtime.block_on(servers.round(transport, only, &tls, &mut table, span))?;
         }
     }
     table.print();
     Ok(())
 }
 
-/// Where the two servers of a transport listen.
-struct Both<'a> {
-    transport: &'a str,
-    frames: &'a Address,
-    calls: &'a Address,
-    tls: &'a Tls,
+/// One for each way to do the same work.
+struct Servers {
+    frames: Server,
+    mux: Server,
+    calls: Server,
 }
 
-impl Both<'_> {
-    /// Everything once, on connections of its own.
-    async fn round(&self, table: &mut Table, span: Duration) -> Result<(), Error> {
-        let Both { transport, frames, calls, tls } = *self;
+impl Servers {
+    /// Everything that is wanted once, on connections of its own.
+    async fn round(
+        &self,
+        transport: &'static str,
+        only: &str,
+        tls: &Tls,
+        table: &mut Table,
+        span: Duration,
+    ) -> Result<(), Error> {
+        let [frames, mux, calls] = [&self.frames, &self.mux, &self.calls].map(|server| &server.address);
+        let wanted = |work: &str| format!("{transport} {work}").contains(only);
+        let mut note = |work: String, unit, raw, mux, calls| {
+            table.note(Row { transport, work, unit, raw, mux, calls: vec![calls] });
+        };
         for in_flight in IN_FLIGHT {
             let work = format!("64 bytes, {in_flight} in flight");
+            if !wanted(&work) {
+                continue;
+            }
             let raw = frames::echoes(frames, tls, in_flight, span).await?;
-            let ours = calls::echoes(calls, tls, in_flight, span).await?;
-            table.note(transport, &work, "calls/s", Some(raw), ours);
+            let mux = mux::echoes(mux, tls, in_flight, span).await?;
+            let calls = calls::echoes(calls, tls, in_flight, span).await?;
+            note(work, "calls/s", vec![raw], vec![mux], calls);
         }
         for length in LARGE {
             let work = format!("{} MiB there and back", length >> 20);
+            if !wanted(&work) {
+                continue;
+            }
             let raw = frames::large(frames, tls, length, span).await?;
-            let ours = calls::large(calls, tls, length, span).await?;
-            table.note(transport, &work, "MiB/s", Some(raw), ours);
+            let calls = calls::large(calls, tls, length, span).await?;
+            note(work, "MiB/s", vec![raw], vec![], calls);
         }
         for length in LARGE {
-            let beside = calls::beside_large(calls, tls, length, 3 * span).await?;
             let work = format!("64 bytes beside {} MiB", length >> 20);
-            table.note(transport, &format!("{work}, p50"), "µs", None, beside.p50);
-            table.note(transport, &format!("{work}, p99"), "µs", None, beside.p99);
-            table.note(transport, &format!("{work}, these"), "MiB/s", None, beside.large);
+            if !wanted(&work) {
+                continue;
+            }
+            let beside = calls::beside_large(calls, tls, length, 3 * span).await?;
+            note(format!("{work}, p50"), "µs", vec![], vec![], beside.p50);
+            note(format!("{work}, p99"), "µs", vec![], vec![], beside.p99);
+            note(format!("{work}, these"), "MiB/s", vec![], vec![], beside.large);
         }
         Ok(())
     }
@@ -174,7 +205,8 @@ async fn serve(kind: &str, address: Address, tls: &Tls) -> Result<(), Error> {
         std::process::exit(0);
     });
     match kind {
-        "frames" => frames::serve(&address, tls).await,
+        "frames" => frames::serve(&address, tls, frames::echo).await,
+        "mux" => frames::serve(&address, tls, |stream| mux::serve(stream, <[u8]>::to_vec)).await,
         _ => calls::serve(&address, tls).await,
     }
 }

@@ -6,68 +6,81 @@ pub(crate) struct Table {
     rows: Vec<Row>,
 }
 
-struct Row {
-    transport: String,
-    work: String,
-    unit: &'static str,
-    raw: Vec<f64>,
-    calls: Vec<f64>,
+/// One kind of work, a value for each round; a floor that there is none of is empty.
+pub(crate) struct Row {
+    pub(crate) transport: &'static str,
+    pub(crate) work: String,
+    pub(crate) unit: &'static str,
+    pub(crate) raw: Vec<f64>,
+    pub(crate) mux: Vec<f64>,
+    pub(crate) calls: Vec<f64>,
 }
 
 impl Table {
-    pub(crate) fn note(
-        &mut self,
-        transport: &str,
-        work: &str,
-        unit: &'static str,
-        raw: Option<f64>,
-        calls: f64,
-    ) {
-        let known = self.rows.iter().position(|row| row.transport == transport && row.work == work);
-        let row = known.unwrap_or_else(|| {
-            let (transport, work) = (transport.to_owned(), work.to_owned());
-            self.rows.push(Row { transport, work, unit, raw: Vec::new(), calls: Vec::new() });
-            self.rows.len() - 1
-        });
-        self.rows[row].raw.extend(raw);
-        self.rows[row].calls.push(calls);
+    /// Adds a round to the row of the same transport and work.
+    pub(crate) fn note(&mut self, round: Row) {
+        let same = |row: &&mut Row| row.transport == round.transport && row.work == round.work;
+        match self.rows.iter_mut().find(same) {
+            Some(row) => {
+                row.raw.extend(round.raw);
+                row.mux.extend(round.mux);
+                row.calls.extend(round.calls);
+            }
+            None => self.rows.push(round),
+        }
     }
 
     pub(crate) fn print(&self) {
-        println!("{:5} {:32} {:>12} {:>12} {:8} {:>6}", "", "", "raw", "calls", "", "ratio");
+        println!(
+            "{:37} {:>10} {:>10} {:>10} {:8} {:>6} {:>6}",
+            "", "raw", "mux", "calls", "", "/ raw", "/ mux"
+        );
         for row in &self.rows {
-            let (raw, ratio) = match row.floor() {
-                Some((raw, ratio)) => (format!("{raw:.0}"), format!("{ratio:.2}")),
-                None => ("–".to_owned(), String::new()),
+            let shown = |value: Option<f64>, digits| match value {
+                Some(value) => format!("{value:.digits$}"),
+                None => "–".to_owned(),
             };
-            let calls = median(row.calls.iter().copied());
-            println!("{:5} {:32} {raw:>12} {calls:>12.0} {:8} {ratio:>6}", row.transport, row.work, row.unit);
+            println!(
+                "{:5} {:31} {:>10} {:>10} {:>10} {:8} {:>6} {:>6}",
+                row.transport,
+                row.work,
+                shown(median(&row.raw), 0),
+                shown(median(&row.mux), 0),
+                shown(median(&row.calls), 0),
+                row.unit,
+                shown(row.ratio(&row.raw), 2),
+                shown(row.ratio(&row.mux), 2),
+            );
         }
         for row in &self.rows {
-            let floor = row.floor().map(|(raw, ratio)| format!(r#","raw":{raw:.1},"ratio":{ratio:.3}"#));
+            let number =
+                |value: Option<f64>| value.map_or_else(|| "null".to_owned(), |value| format!("{value:.3}"));
             println!(
-                r#"{{"transport":"{}","work":"{}","unit":"{}","rounds":{},"calls":{:.1}{}}}"#,
+                r#"{{"transport":"{}","work":"{}","unit":"{}","rounds":{},"raw":{},"mux":{},"calls":{},"of_raw":{},"of_mux":{}}}"#,
                 row.transport,
                 row.work,
                 row.unit,
                 row.calls.len(),
-                median(row.calls.iter().copied()),
-                floor.unwrap_or_default(),
+                number(median(&row.raw)),
+                number(median(&row.mux)),
+                number(median(&row.calls)),
+                number(row.ratio(&row.raw)),
+                number(row.ratio(&row.mux)),
             );
         }
     }
 }
 
 impl Row {
-    /// Raw, and calls in terms of it round by round.
-    fn floor(&self) -> Option<(f64, f64)> {
-        let ratios = self.calls.iter().zip(&self.raw).map(|(calls, raw)| calls / raw);
-        (!self.raw.is_empty()).then(|| (median(self.raw.iter().copied()), median(ratios)))
+    /// Calls in terms of a floor, round by round.
+    fn ratio(&self, floor: &[f64]) -> Option<f64> {
+        median(&self.calls.iter().zip(floor).map(|(calls, floor)| calls / floor).collect::<Vec<_>>())
     }
 }
 
-fn median(values: impl Iterator<Item = f64>) -> f64 {
-    let mut values: Vec<f64> = values.collect();
+/// `None` of no values.
+fn median(values: &[f64]) -> Option<f64> {
+    let mut values = values.to_vec();
     values.sort_by(f64::total_cmp);
-    values.get(values.len() / 2).copied().unwrap_or(f64::NAN)
+    values.get(values.len() / 2).copied()
 }

@@ -1,12 +1,7 @@
 //! What is the same for every runtime with sockets (feature `net`).
 
-use std::collections::VecDeque;
-use std::fmt;
-use std::future::{Future, poll_fn};
 use std::io;
 use std::os::fd::AsFd;
-use std::pin::Pin;
-use std::task::{Context, Poll};
 use std::time::Duration;
 
 use nova_proto_core::{Config, Role};
@@ -14,14 +9,12 @@ use socket2::{SockRef, TcpKeepalive};
 
 use crate::Address;
 
+mod accept;
 pub mod tls;
 pub mod unix;
 
+pub use accept::{Accepted, Accepting, MAX_HANDSHAKES};
 use tls::{ClientTls, ServerTls};
-
-/// How many accepted connections may be in their TLS handshake at once; with one more, the one that has taken longest is
-/// dropped, so that stuck peers keep nobody out. Memory: at most 100 KiB each.
-pub const MAX_HANDSHAKES: usize = 256;
 
 /// How long who refuses a handshake waits for the peer to hang up, so that the reason arrives (see [`tls::hang_up`]).
 pub const HANG_UP_WITHIN: Duration = Duration::from_secs(1);
@@ -127,55 +120,9 @@ pub fn configure_tcp(socket: &impl AsFd) -> io::Result<()> {
     socket.set_tcp_keepalive(&keepalive)
 }
 
-/// Accepted connections that are in their TLS handshake: driven together, and none waits for another.
-pub struct Handshakes<T> {
-    /// In the order in which they began.
-    running: VecDeque<Pin<Box<dyn Future<Output = T> + Send>>>,
-}
-
-impl<T> Handshakes<T> {
-    /// Adds one; the oldest goes if there are too many. Each must have an end of its own.
-    pub fn push(&mut self, handshake: impl Future<Output = T> + Send + 'static) {
-        if self.running.len() >= MAX_HANDSHAKES {
-            tracing::warn!("{MAX_HANDSHAKES} TLS handshakes at once: the oldest is dropped");
-            self.running.pop_front();
-        }
-        self.running.push_back(Box::pin(handshake));
-    }
-
-    /// The next result; waits for ever while there is no handshake. Dropping the future loses nothing.
-    pub async fn next(&mut self) -> T {
-        poll_fn(|cx| self.poll_next(cx)).await
-    }
-
-    fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<T> {
-        for index in 0..self.running.len() {
-            if let Poll::Ready(done) = self.running[index].as_mut().poll(cx) {
-                self.running.remove(index);
-                return Poll::Ready(done);
-            }
-        }
-        Poll::Pending
-    }
-}
-
-impl<T> Default for Handshakes<T> {
-    fn default() -> Self {
-        Self { running: VecDeque::new() }
-    }
-}
-
-impl<T> fmt::Debug for Handshakes<T> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Handshakes({})", self.running.len())
-    }
-}
-
 #[cfg(test)]
 mod tests {
-    use std::future::{pending, ready};
     use std::net::{TcpListener, TcpStream};
-    use std::task::Waker;
 
     use super::*;
 
@@ -186,19 +133,5 @@ mod tests {
         configure_tcp(&stream).expect("configured");
         let socket = SockRef::from(&stream);
         assert!(socket.tcp_nodelay().expect("known") && socket.keepalive().expect("known"));
-    }
-
-    #[test]
-    fn handshakes_wait_for_none_and_the_oldest_goes() {
-        let mut cx = Context::from_waker(Waker::noop());
-        let mut handshakes = Handshakes::default();
-        for _ in 0..MAX_HANDSHAKES {
-            handshakes.push(pending::<u32>());
-        }
-        assert!(handshakes.poll_next(&mut cx).is_pending());
-        handshakes.push(ready(7));
-        assert_eq!(handshakes.running.len(), MAX_HANDSHAKES);
-        assert_eq!(handshakes.poll_next(&mut cx), Poll::Ready(7));
-        assert!(handshakes.poll_next(&mut cx).is_pending());
     }
 }
