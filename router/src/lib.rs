@@ -11,5 +11,6 @@
 #[cfg(feature = "cli")]
 pub mod cli;
 pub mod cluster;
+pub mod coordinator;
 pub mod layout;
 pub mod local;

@@ -52,6 +52,7 @@ use std::path::{Path, PathBuf};
 
 use thiserror::Error;
 
+pub(crate) use read::read_described;
 pub use read::read_source;
 pub use shards::{ShardKey, part_of, parts_for};
 pub use skip::{LeftOut, LeftOutReason, SkipReason, Skipped};
@@ -203,7 +204,7 @@ impl Layout {
 }
 
 /// Joins component by component, as `/` need not be what the system separates with.
-fn join(root: &Path, relative: &str) -> PathBuf {
+pub(crate) fn join(root: &Path, relative: &str) -> PathBuf {
     let mut path = PathBuf::with_capacity(root.as_os_str().len() + 1 + relative.len());
     path.push(root);
     path.extend(relative.split('/'));
