@@ -53,6 +53,7 @@ impl Workspace {
             listen_options: ListenOptions::with_tls(tls),
             token,
             plaintext_tokens,
+            cache_dir: cache_dir(args, &layout.roots),
             ..RouterConfig::new(address)
         };
         let router = Router::start(layout, config).await.map_err(|error| {
@@ -179,13 +180,18 @@ fn local_options(args: &WorkspaceArgs, roots: &[PathBuf]) -> Result<LocalOptions
             ))
         })?,
     };
-    let cache_dir = match &args.cache_dir {
+    let cache_dir = cache_dir(args, roots);
+    let workers = args.workers.map_or_else(|| cores().min(8), usize::from);
+    Ok(LocalOptions { workers, command, cache_dir })
+}
+
+/// Where router and workers keep what they know between runs.
+fn cache_dir(args: &WorkspaceArgs, roots: &[PathBuf]) -> Option<PathBuf> {
+    match &args.cache_dir {
         _ if args.no_cache => None,
         Some(given) => Some(absolute(given.clone())),
         None => default_cache_dir(roots),
-    };
-    let workers = args.workers.map_or_else(|| cores().min(8), usize::from);
-    Ok(LocalOptions { workers, command, cache_dir })
+    }
 }
 
 /// Workers run in the same directory, but another `--worker-command` need not.

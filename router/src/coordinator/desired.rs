@@ -38,6 +38,8 @@ pub struct Desired {
     /// What the last walk could not use, and what it left out.
     skipped: Vec<Skipped>,
     left_out: Vec<LeftOut>,
+    /// Whether more is known of files than was recalled.
+    learned: bool,
 }
 
 /// What one shard should hold.
@@ -86,6 +88,7 @@ impl Desired {
             roots: layout.roots,
             skipped: layout.skipped,
             left_out: layout.left_out,
+            learned: false,
         };
         for shard in layout.shards {
             let info = ShardInfo {
@@ -264,13 +267,19 @@ impl Desired {
             wanted.skipped.remove(path);
         } else {
             wanted.files.entry(Arc::clone(path)).or_default();
-            wanted.learn(path, read);
+            self.learned |= wanted.learn(path, read);
         }
     }
 
     /// Takes note of what a sync found in a file that should be there; a file that is not is named as vanished.
     pub fn learn(&mut self, shard: u32, path: &Arc<str>, read: &FileRead) {
-        self.shards[shard as usize].learn(path, read);
+        self.learned |= self.shards[shard as usize].learn(path, read);
+    }
+
+    /// Whether more is known of files than an earlier run knew.
+    #[must_use]
+    pub fn has_learned(&self) -> bool {
+        self.learned
     }
 
     /// Takes what an earlier run knew of a file on disk.
@@ -359,8 +368,10 @@ impl Wanted {
         unsaved.chain(on_disk.map(|(_, file)| Volume::file(u64::from(file.size)))).sum()
     }
 
-    fn learn(&mut self, path: &Arc<str>, read: &FileRead) {
-        let Some(file) = self.files.get_mut(path) else { return };
+    /// Returns whether it is known now how to tell that the file has not changed, and was not before.
+    fn learn(&mut self, path: &Arc<str>, read: &FileRead) -> bool {
+        let Some(file) = self.files.get_mut(path) else { return false };
+        let before = file.known;
         match read {
             FileRead::Unchanged | FileRead::Changed => {}
             FileRead::Text { text, mark } => {
@@ -372,6 +383,7 @@ impl Wanted {
                 self.skipped.insert(Arc::clone(path), reason.clone());
             }
         }
+        file.known.is_some() && file.known != before
     }
 }
 
@@ -382,7 +394,6 @@ fn size(bytes: u64) -> u32 {
 
 #[cfg(test)]
 mod tests {
-    use std::ops::Bound;
     use std::path::PathBuf;
 
     use super::*;
