@@ -172,8 +172,9 @@ impl Coordinator {
         }
         for file in if below.is_empty() { vec![file] } else { below } {
             let Some(shard) = self.desired.place(file.root, &file.path) else { continue };
-            // While there is an unsaved text, what the disk holds is of no interest; closing it looks.
-            if self.desired.shard(shard).overlay(&file.path).is_none() {
+            // While there is an unsaved text, what the disk holds is of no interest; closing it looks, and again if need be.
+            let unsaved = self.desired.shard(shard).overlay(&file.path).is_some();
+            if !unsaved || self.slots[shard as usize].changes.checks.contains_key(&file.path) {
                 self.check(ticket, shard, &file.path, false);
             }
         }
@@ -225,6 +226,13 @@ impl Coordinator {
         let push = Push { rev, text: Some(text.text), held: 0, waiters: vec![ticket] };
         self.push(shard, &file.path, push, now);
         Ok(())
+    }
+
+    /// All of the disk was looked at: what is being read may be older than that.
+    pub(super) fn check_again(&mut self, shard: u32) {
+        for check in self.slots[shard as usize].changes.checks.values_mut() {
+            check.again |= check.reading;
+        }
     }
 
     /// Reads some of the files that may have changed.

@@ -44,6 +44,7 @@ impl Coordinator {
                 self.desired.rescan(*layout);
                 for shard in 0..u32::try_from(self.slots.len()).unwrap_or(u32::MAX) {
                     self.slots[shard as usize].tries = 0;
+                    self.check_again(shard);
                     self.queue_sync(shard, now);
                 }
             }

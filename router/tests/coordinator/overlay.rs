@@ -101,6 +101,26 @@ fn an_edit_that_comes_while_the_text_is_closed_is_not_lost() {
 }
 
 #[test]
+fn a_file_that_goes_while_its_text_is_closed_does_not_come_back() {
+    for seed in 0..60 {
+        let mut world = World::new(seed);
+        world.connect_all();
+        world.settle();
+        let place = file(0, "A.java");
+        let ticket = world.open(&place, &class("Unsaved"));
+        world.changed(ticket).expect("it is taken");
+        let closing = world.close(&place);
+        for _ in 0..seed % 4 {
+            world.step();
+        }
+        world.remove(&place);
+        world.changed(closing).expect("it is taken");
+        world.settle();
+        assert_eq!(world.classes(), "B C D", "seed {seed}");
+    }
+}
+
+#[test]
 fn too_many_unsaved_texts_are_refused_with_the_numbers() {
     let config = CoordinatorConfig { overlay_bytes: 2_000, ..CoordinatorConfig::default() };
     let mut world = World::with(3, config, &["A.java", "1:D.java"]);
