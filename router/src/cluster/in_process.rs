@@ -2,6 +2,7 @@
 
 use std::io;
 use std::sync::Arc;
+use std::time::Duration;
 
 use nova_proto_core::messages::{WorkerHello, encode, shard_ranges};
 use nova_proto_core::{Config, Role};
@@ -15,6 +16,9 @@ use crate::layout::Layout;
 
 /// How much may lie in a pipe, in bytes.
 const PIPE: usize = 256 * 1024;
+
+/// How long the last indexes may take to be kept: less than a shutdown waits.
+const FLUSH_WITHIN: Duration = Duration::from_millis(1_500);
 
 /// How workers inside this process are made.
 #[derive(Debug)]
@@ -46,18 +50,22 @@ impl Router {
         let config = Config { hello: encode(&hello), ..Config::new(Role::Worker) };
         let (ours, theirs) = tokio::io::duplex(PIPE);
         let (handle, driver) =
-            nova_transport_tokio::drive(theirs, config, service).map_err(io::Error::other)?;
+            nova_transport_tokio::drive(theirs, config, service.clone()).map_err(io::Error::other)?;
         let shared = Arc::clone(&router.shared);
-        tokio::spawn(async move {
+        router.tasks.add(tokio::spawn(async move {
             let mut sides = JoinSet::new();
             sides.spawn(gate::serve(shared, Way::Pipe(ours)));
             sides.spawn(async move {
                 let reason = driver.await;
                 tracing::debug!(%reason, "the worker in this process ends");
                 drop(handle);
+                let flushed = tokio::task::spawn_blocking(move || service.flush(FLUSH_WITHIN)).await;
+                if !flushed.unwrap_or(false) {
+                    tracing::warn!("not all indexes could be kept in {FLUSH_WITHIN:?}");
+                }
             });
             while sides.join_next().await.is_some() {}
-        });
+        }));
         Ok(router)
     }
 }

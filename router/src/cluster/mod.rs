@@ -152,13 +152,17 @@ pub struct Router {
 /// What runs as long as a router does.
 #[derive(Debug)]
 struct Tasks {
-    main: Mutex<Option<JoinHandle<()>>>,
+    running: Mutex<Vec<JoinHandle<()>>>,
     shared: Arc<Shared>,
 }
 
 impl Tasks {
-    fn take(&self) -> Option<JoinHandle<()>> {
-        self.main.lock().unwrap_or_else(PoisonError::into_inner).take()
+    fn add(&self, task: JoinHandle<()>) {
+        self.running.lock().unwrap_or_else(PoisonError::into_inner).push(task);
+    }
+
+    fn take(&self) -> Vec<JoinHandle<()>> {
+        std::mem::take(&mut self.running.lock().unwrap_or_else(PoisonError::into_inner))
     }
 }
 
@@ -192,8 +196,8 @@ impl Router {
         let shards = desired.shards().map(|shard| shard.info.clone()).collect();
         let address = listener.as_ref().map(|listener| listener.address().clone());
         let shared = Arc::new(Shared::new(config, coordinator));
-        let main = tokio::spawn(run(Arc::clone(&shared), listener));
-        let tasks = Arc::new(Tasks { main: Mutex::new(Some(main)), shared: Arc::clone(&shared) });
+        let tasks = Arc::new(Tasks { running: Mutex::default(), shared: Arc::clone(&shared) });
+        tasks.add(tokio::spawn(run(Arc::clone(&shared), listener)));
         Self { shared, roots, shards, address, tasks }
     }
 
@@ -422,7 +426,8 @@ impl Router {
         self.shared.post(Event::GiveUp(shards, reason.to_owned()));
     }
 
-    /// Ends all connections in order, and waits until the workers have been told; at the latest after two seconds. Whoever
+    /// Ends all connections in order, and waits until the workers have been told, at most two seconds; one in this process keeps its
+    /// indexes then, which may take two more. Whoever
     /// still waits for something is told that the router ends. What tells that files have not changed is kept, if there is a
     /// place for it.
     pub async fn shutdown(self) {
@@ -434,10 +439,10 @@ impl Router {
             // If it fails, it has said so.
             let _ = tokio::task::spawn_blocking(save).await;
         }
-        if let Some(mut main) = self.tasks.take()
-            && tokio::time::timeout(SHUTDOWN, &mut main).await.is_err()
-        {
-            main.abort();
+        for mut task in self.tasks.take() {
+            if tokio::time::timeout(SHUTDOWN, &mut task).await.is_err() {
+                task.abort();
+            }
         }
     }
 

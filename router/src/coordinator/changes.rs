@@ -279,11 +279,15 @@ impl Coordinator {
         files: Vec<FileRead>,
         now: Instant,
     ) {
+        // Nothing at all comes only of a read that broke down: trying again would break down again.
+        let broken = files.is_empty();
         let mut files = files.into_iter();
         for path in paths {
             let checks = &mut self.slots[shard as usize].changes.checks;
             let Some(mut check) = checks.remove(&path) else { continue };
-            match files.next() {
+            let unreadable =
+                || FileRead::Skipped(SkipReason::Unreadable { detail: "reading it broke down".into() });
+            match files.next().or_else(|| broken.then(unreadable)) {
                 Some(file) if !check.again => self.checked(shard, &path, check, file, now),
                 _ => {
                     (check.reading, check.again) = (false, false);

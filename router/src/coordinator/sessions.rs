@@ -54,8 +54,6 @@ pub(super) struct Slot {
     /// How many syncs in a row have failed, and when the next one begins.
     pub(super) tries: u32,
     pub(super) retry_at: Option<Instant>,
-    /// The revision that the last sync of this worker has reached.
-    pub(super) reached: u64,
     /// The revision up to which an honest answer may still name files that are gone.
     pub(super) removals: u64,
     pub(super) changes: Changes,
@@ -75,7 +73,6 @@ impl Default for Slot {
             sync: None,
             tries: 0,
             retry_at: None,
-            reached: 0,
             removals: 0,
             changes: Changes::default(),
             waiters: Vec::new(),
@@ -109,7 +106,7 @@ impl Coordinator {
                 _ => ShardState::Waiting { reason: format!("its worker is gone: {reason}") },
             };
             (slot.worker, slot.connected, slot.known) = (None, false, false);
-            (slot.tries, slot.retry_at, slot.reached) = (0, None, 0);
+            (slot.tries, slot.retry_at) = (0, None);
             slot.state = state;
         }
         let open: Vec<CallId> =

@@ -215,7 +215,7 @@ impl Coordinator {
         self.budget.give_back(sync.held());
         let ready = Ready { counters, content, read: sync.read, sent: sync.sent };
         slot.state = ShardState::Ready(ready);
-        (slot.known, slot.tries, slot.reached, slot.removals) = (true, 0, sync.number(), rev);
+        (slot.known, slot.tries, slot.removals) = (true, 0, rev);
         self.tell(RouterEvent::ShardReady { shard, ready });
         self.waiters_done(shard);
         self.send_pushes(shard, now);

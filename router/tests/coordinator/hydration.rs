@@ -166,6 +166,24 @@ fn a_change_during_a_sync_is_not_undone_by_it() {
 }
 
 #[test]
+fn what_a_sync_has_read_before_a_change_is_not_what_is_known_after_it() {
+    for steps in 0..30 {
+        let mut world = World::new(steps);
+        let place = file(0, "A.java");
+        world.write(&place, None);
+        world.connect(0..SHARDS);
+        for _ in 0..steps {
+            world.step();
+        }
+        let ticket = world.save(&place, &class("Mended"));
+        world.changed(ticket).expect("it is taken");
+        world.settle();
+        assert_eq!(world.classes(), "B C D Mended");
+        assert_eq!(world.coordinator.desired().unreadable().count(), 0, "after {steps} steps");
+    }
+}
+
+#[test]
 fn what_was_read_is_in_memory_within_its_bound() {
     let names: Vec<String> = (0..300).map(|number| format!("a/src/F{number}.java")).collect();
     let names: Vec<&str> = names.iter().map(String::as_str).chain(["1:D.java"]).collect();
