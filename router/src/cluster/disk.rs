@@ -1,12 +1,13 @@
 //! Reads source files, and tells which of them have not changed.
 
+use std::collections::{HashMap, HashSet};
 use std::fs::{Metadata, symlink_metadata};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, SystemTime};
 
-use crate::coordinator::{FileRead, ReadPlan, StatMark, Text};
-use crate::layout::{join, read_described};
+use crate::coordinator::{FileRead, Planned, ReadPlan, StatMark, Text};
+use crate::layout::{Layout, LayoutOptions, join, read_described};
 
 /// How long ago a file must have changed for its times to tell it from another change: file systems count time in steps,
 /// the coarsest ones of two seconds.
@@ -25,9 +26,14 @@ pub(super) fn read(disk: &Disk, plan: ReadPlan, cancelled: &AtomicBool) -> Vec<F
     let Some(root) = disk.roots.get(plan.root) else { return Vec::new() };
     let mut files = Vec::with_capacity(plan.files.len());
     let mut bytes = 0;
-    for (path, known) in plan.files {
+    let mut walks = Walks::default();
+    for Planned { path, known, new } in plan.files {
         if cancelled.load(Ordering::Relaxed) || bytes >= plan.enough {
             break;
+        }
+        if new && !walks.would_find(root, &path) {
+            files.push(FileRead::LeftOut);
+            continue;
         }
         let path = join(root, &path);
         let file = match known {
@@ -41,6 +47,28 @@ pub(super) fn read(disk: &Disk, plan: ReadPlan, cancelled: &AtomicBool) -> Vec<F
         files.push(file);
     }
     files
+}
+
+/// What walks find in some directories.
+#[derive(Default)]
+struct Walks {
+    found: HashMap<PathBuf, HashSet<Box<str>>>,
+}
+
+impl Walks {
+    /// Whether a walk would find a file, or name it as one that cannot be read.
+    fn would_find(&mut self, root: &Path, path: &str) -> bool {
+        let directory = join(root, path.rsplit_once('/').map_or("", |(directory, _)| directory));
+        let found = self.found.entry(directory).or_insert_with_key(|directory| {
+            let options = LayoutOptions { only: Some(directory), threads: 1, ..LayoutOptions::default() };
+            // A root that is gone holds nothing.
+            let Ok(layout) = Layout::discover(&[root.to_owned()], &options) else { return HashSet::new() };
+            let files = layout.shards.into_iter().flat_map(|shard| shard.files).map(|file| file.path);
+            let skipped = layout.skipped.into_iter().map(|file| file.path.into_boxed_str());
+            files.chain(skipped).collect()
+        });
+        found.contains(path)
+    }
 }
 
 fn known_again(path: &Path, known: &StatMark) -> bool {
@@ -127,7 +155,12 @@ mod tests {
 
         fn read(&self, files: &[(&str, Option<StatMark>)], enough: u64, look: bool) -> Vec<FileRead> {
             let disk = Disk { roots: vec![self.directory.path().to_owned()], max_file: 1 << 20 };
-            let files = files.iter().map(|(path, known)| (Arc::from(*path), *known)).collect();
+            let file = |(path, known): &(&str, Option<StatMark>)| Planned {
+                path: Arc::from(*path),
+                known: *known,
+                new: false,
+            };
+            let files = files.iter().map(file).collect();
             read(&disk, ReadPlan { root: 0, files, enough, look }, &AtomicBool::new(false))
         }
     }
@@ -187,11 +220,35 @@ mod tests {
     }
 
     #[test]
+    fn a_new_file_is_read_only_if_a_walk_would_find_it() {
+        let scene = Scene::new();
+        for directory in ["target", "src/main/java/target", "p"] {
+            fs::create_dir_all(scene.directory.path().join(directory)).expect("made");
+        }
+        scene.write("pom.xml", "");
+        scene.write(".gitignore", "Ignored.java\n");
+        let names =
+            ["target/Built.java", "src/main/java/target/A.java", "p/B.java", "p/Ignored.java", "p/Gone.java"];
+        names[..4].iter().for_each(|name| drop(scene.write(name, "class A {}")));
+        let new = |path: &&str| Planned { path: Arc::from(*path), known: None, new: true };
+        let disk = Disk { roots: vec![scene.directory.path().to_owned()], max_file: 1 << 20 };
+        let plan = ReadPlan { root: 0, files: names.iter().map(new).collect(), enough: 1 << 20, look: false };
+        let read = read(&disk, plan, &AtomicBool::new(false));
+        let left_out: Vec<bool> = read.iter().map(|file| matches!(file, FileRead::LeftOut)).collect();
+        assert_eq!(left_out, [true, false, false, true, true]);
+    }
+
+    #[test]
     fn who_cancels_gets_no_more_files() {
         let scene = Scene::new();
         scene.write("A.java", "class A {}");
         let disk = Disk { roots: vec![scene.directory.path().to_owned()], max_file: 1 << 20 };
-        let plan = ReadPlan { root: 0, files: vec![("A.java".into(), None)], enough: 1, look: false };
+        let plan = ReadPlan {
+            root: 0,
+            files: vec![Planned { path: "A.java".into(), known: None, new: false }],
+            enough: 1,
+            look: false,
+        };
         assert!(read(&disk, plan, &AtomicBool::new(true)).is_empty());
     }
 }

@@ -125,8 +125,9 @@ impl Wait {
 /// A change of one file, or of a directory.
 #[derive(Debug, Clone)]
 pub enum FileChange {
-    /// It may have changed on disk, may have come or gone; of a directory, all that is known below it. Files that are no Java
-    /// files, or whose names begin with a dot, are passed over.
+    /// It may have changed on disk, may have come or gone; of a directory, all that is known below it. Files that a walk
+    /// would leave out are passed over. What is new in a directory that is new is to be named file by file, or found by
+    /// [`Router::index_workspace`].
     Disk(PathBuf),
     /// It has an unsaved text from now on, whatever the disk holds.
     Open {

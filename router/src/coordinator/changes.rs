@@ -17,8 +17,8 @@ use super::desired::Overlay;
 use super::event::{Change, ChangeError, Changed, Ended};
 use super::syncs::ANSWER_WITHIN;
 use super::{
-    Action, CallId, Coordinator, Failure, FilePath, FileRead, Outcome, ReadPlan, Reply, Request, ShardState,
-    Text, Ticket, Turn, WorkerId, validate,
+    Action, CallId, Coordinator, Failure, FilePath, FileRead, Outcome, Planned, ReadPlan, Reply, Request,
+    ShardState, Text, Ticket, Turn, WorkerId, validate,
 };
 use crate::layout::{SkipReason, Skipped};
 
@@ -245,6 +245,7 @@ impl Coordinator {
             if check.reading {
                 continue;
             }
+            let new = wanted.file(path).is_none();
             let file = wanted.file(path).copied().unwrap_or_default();
             if paths.len() == CHECKS || (bytes > 0 && bytes + u64::from(file.size) > CHECK_BYTES) {
                 break;
@@ -252,7 +253,7 @@ impl Coordinator {
             bytes += u64::from(file.size);
             // Under an unsaved text the worker does not hold what is known of the disk.
             let known = file.known.map(|(mark, _)| mark).filter(|_| !check.closes);
-            files.push((Arc::clone(path), known));
+            files.push(Planned { path: Arc::clone(path), known, new });
             paths.push(Arc::clone(path));
         }
         if paths.is_empty() {
@@ -309,6 +310,7 @@ impl Coordinator {
         let text = match file {
             FileRead::Unchanged | FileRead::Changed => return self.resolve(check.waiters, |_| ()),
             FileRead::Text { text, .. } => Some(text.text),
+            FileRead::LeftOut => None,
             FileRead::Skipped(reason) => {
                 self.tell_skipped(shard, path, &check.waiters, reason);
                 None

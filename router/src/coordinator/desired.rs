@@ -262,7 +262,7 @@ impl Desired {
     /// Takes note of what lies on disk: of a file that is gone, nothing is kept.
     pub fn set_disk(&mut self, shard: u32, path: &Arc<str>, read: &FileRead) {
         let wanted = &mut self.shards[shard as usize];
-        if let FileRead::Skipped(SkipReason::Vanished) = read {
+        if let FileRead::LeftOut | FileRead::Skipped(SkipReason::Vanished) = read {
             wanted.files.remove(path);
             wanted.skipped.remove(path);
         } else {
@@ -373,7 +373,7 @@ impl Wanted {
         let Some(file) = self.files.get_mut(path) else { return false };
         let before = file.known;
         match read {
-            FileRead::Unchanged | FileRead::Changed => {}
+            FileRead::Unchanged | FileRead::Changed | FileRead::LeftOut => {}
             FileRead::Text { text, mark } => {
                 *file = File { size: size(text.bytes()), known: mark.map(|mark| (mark, text.hash)) };
                 self.skipped.remove(path);

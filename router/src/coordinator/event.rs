@@ -299,12 +299,23 @@ pub enum Failure {
 pub struct ReadPlan {
     /// The root they lie below.
     pub root: usize,
-    /// Which, below the root, with what is known of each: then it is read only if that is not so any more.
-    pub files: Vec<(Arc<str>, Option<StatMark>)>,
+    /// Which.
+    pub files: Vec<Planned>,
     /// When to stop: once this many bytes were read. Whatever is known of sizes may be wrong.
     pub enough: u64,
     /// Whether only to look: then nothing is read, and what is not as known comes as [`FileRead::Changed`].
     pub look: bool,
+}
+
+/// One file to read.
+#[derive(Debug, Clone)]
+pub struct Planned {
+    /// Its path below the root.
+    pub path: Arc<str>,
+    /// What is known of it: then it is read only if that is not so any more.
+    pub known: Option<StatMark>,
+    /// Whether no walk has found it: then it is read only if a walk would.
+    pub new: bool,
 }
 
 /// Stands for all that the file system tells of a file: if it is the same again, so is the content.
@@ -324,6 +335,8 @@ pub enum FileRead {
         /// How to tell that it is the same again; nothing if it changed too lately to tell.
         mark: Option<StatMark>,
     },
+    /// The rules of the walk leave it out.
+    LeftOut,
     /// It cannot be read, or is not there.
     Skipped(SkipReason),
 }

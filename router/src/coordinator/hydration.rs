@@ -12,7 +12,7 @@ use nova_proto_core::messages::{Digest, IndexShard, ShardCounters, SyncReply, Sy
 use nova_worker::manifest_digest;
 
 use super::desired::Wanted;
-use super::event::{FileRead, ReadPlan};
+use super::event::{FileRead, Planned, ReadPlan};
 use super::request::{Loaded, Loading, Reply, Request};
 use super::status::Volume;
 use super::validate::{self, Lie};
@@ -411,7 +411,7 @@ impl Sync {
         let file = |&entry: &u32| {
             let path = &self.manifest[entry as usize];
             let known = wanted.file(path).and_then(|file| file.known).filter(|_| look);
-            (Arc::clone(path), known.map(|(mark, _)| mark))
+            Planned { path: Arc::clone(path), known: known.map(|(mark, _)| mark), new: false }
         };
         let files = reading.entries.iter().map(file).collect();
         (reading, ReadPlan { root: self.root, files, enough, look })
@@ -501,6 +501,7 @@ impl Sync {
                 Loading::Text(text.text)
             }
             // It went on purpose: then it is named nowhere.
+            FileRead::LeftOut => Loading::Gone,
             FileRead::Skipped(_) if !wanted.contains(&self.manifest[entry as usize]) => Loading::Gone,
             FileRead::Skipped(_) => Loading::Skipped,
         };

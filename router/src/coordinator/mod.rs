@@ -27,7 +27,7 @@ pub use admission::{AdmissionPolicy, Origin, Refusal};
 pub use desired::ShardInfo;
 pub use event::{
     Action, Ask, CallId, Change, ChangeError, Changed, Ended, Event, Failure, FilePath, FileRead, Outcome,
-    ReadId, ReadPlan, SearchError, StatMark, Text, Ticket, WorkerId,
+    Planned, ReadId, ReadPlan, SearchError, StatMark, Text, Ticket, WorkerId,
 };
 pub use request::{Loaded, Loading, Reply, ReplyKind, Request};
 pub use search::{SearchAnswer, SearchHit, SearchOptions, ShardCounts};

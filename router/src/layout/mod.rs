@@ -73,6 +73,8 @@ pub struct LayoutOptions<'a> {
     /// Asked now and then, from every walking thread; `true` ends the walk with
     /// [`LayoutError::Cancelled`].
     pub cancelled: &'a (dyn Fn() -> bool + Sync),
+    /// Only the directories that lead to this one are entered, and this one itself. Default: all are.
+    pub only: Option<&'a Path>,
     /// Told the number of Java files found so far, from every walking thread.
     pub progress: &'a (dyn Fn(u64) + Sync),
 }
@@ -83,6 +85,7 @@ impl Default for LayoutOptions<'_> {
             max_file_bytes: DEFAULT_MAX_FILE_BYTES,
             threads: std::thread::available_parallelism().map_or(1, |n| n.get().min(4)),
             cancelled: &|| false,
+            only: None,
             progress: &|_| {},
         }
     }

@@ -2,7 +2,7 @@
 
 use nova_router::coordinator::{ChangeError, CoordinatorConfig, Request};
 
-use crate::world::{SHARDS, World, class, file};
+use crate::world::{LEFT_OUT, SHARDS, World, class, file};
 
 #[test]
 fn an_unsaved_text_survives_any_number_of_crashes_of_its_worker() {
@@ -172,6 +172,24 @@ fn a_directory_that_is_removed_takes_all_below_it_along() {
     assert_eq!(world.changed(ticket).map(|changed| changed.files), Ok(40));
     assert_eq!(world.classes(), "A B C D");
     world.check();
+}
+
+#[test]
+fn a_new_file_that_a_walk_leaves_out_is_left_out() {
+    let mut world = World::new(7);
+    world.connect_all();
+    world.settle();
+    let place = file(0, &format!("{LEFT_OUT}Generated.java"));
+    let ticket = world.save(&place, &class("Generated"));
+    world.changed(ticket).expect("it is taken");
+    assert_eq!(world.classes(), "A B C D");
+    // Whoever opens it wants it, as long as it is open.
+    let ticket = world.open(&place, &class("Unsaved"));
+    world.changed(ticket).expect("it is taken");
+    assert_eq!(world.classes(), "A B C D Unsaved");
+    let ticket = world.close(&place);
+    world.changed(ticket).expect("it is taken");
+    assert_eq!(world.classes(), "A B C D");
 }
 
 #[test]

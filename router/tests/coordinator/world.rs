@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use nova_proto_core::messages::{Found, ShardRange, SymbolHit, SymbolKind, WorkerHello, merge};
 use nova_router::coordinator::{
     Action, Ask, CallId, Change, ChangeError, Changed, Coordinator, CoordinatorConfig, Event, Failure,
-    FilePath, FileRead, IndexReport, Origin, Outcome, ReadId, ReadPlan, Reply, Request, RouterEvent,
+    FilePath, FileRead, IndexReport, Origin, Outcome, Planned, ReadId, ReadPlan, Reply, Request, RouterEvent,
     SearchAnswer, SearchOptions, ShardState, StatMark, Text, Ticket, WorkerId,
 };
 use nova_router::layout::{FileEntry, Layout, Mtime, Shard, ShardKey, SkipReason};
@@ -102,6 +102,9 @@ pub(crate) fn file(root: usize, path: &str) -> FilePath {
 pub(crate) fn class(name: &str) -> String {
     format!("package p; class {name} {{ int {name}Field; void run{name}() {{}} }}")
 }
+
+/// Where the rules of a walk would leave files out.
+pub(crate) const LEFT_OUT: &str = "out/";
 
 /// Where the source roots of a world's first root lie, in the order of their shards; those of the second one follow.
 pub(crate) const SOURCE_ROOTS: [(usize, &str); 4] = [(0, ""), (0, "a/src"), (0, "b/src"), (1, "")];
@@ -334,12 +337,13 @@ impl World {
     fn read_files(&mut self, plan: &ReadPlan) -> Vec<FileRead> {
         let mut files = Vec::new();
         let mut bytes = 0;
-        for (path, known) in &plan.files {
+        for Planned { path, known, new } in &plan.files {
             if bytes >= plan.enough {
                 break;
             }
             let on_disk = self.disk.get(&FilePath { root: plan.root, path: Arc::clone(path) });
             let file = match on_disk {
+                _ if *new && path.starts_with(LEFT_OUT) => FileRead::LeftOut,
                 Some(file) if *known == Some(mark(file)) => FileRead::Unchanged,
                 _ if plan.look => FileRead::Changed,
                 Some(file) => match &file.text {
@@ -354,6 +358,7 @@ impl World {
             let what = match &file {
                 FileRead::Unchanged => "unchanged",
                 FileRead::Changed => "changed",
+                FileRead::LeftOut => "left out",
                 FileRead::Text { .. } => "text",
                 FileRead::Skipped(_) => "skipped",
             };
