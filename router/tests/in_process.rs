@@ -124,7 +124,7 @@ async fn what_happens_can_be_watched() {
         {
             RouterEvent::ShardReady { shard, .. } => ready.push(shard),
             RouterEvent::WorkerUp { shards, .. } => {
-                workers += usize::from(shards.len() == router.shards().len())
+                workers += usize::from(shards.len() == router.shards().len());
             }
             _ => {}
         }

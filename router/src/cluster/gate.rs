@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use bytes::Bytes;
-use nova_proto_core::messages::{WorkerHello, decode, encode};
+use nova_proto_core::messages::{WorkerHello, WorkerWelcome, decode, encode};
 use nova_proto_core::{CloseCode, CloseReason, Config, ConfigError, ErrorCode, ErrorReply, Role};
 use nova_transport_tokio::{Admission, Application, Handle, Incoming, Link, Peer, Stream};
 use tokio::io::DuplexStream;
@@ -76,11 +76,10 @@ impl Application for Gate {
     fn admit(&mut self, hello: Bytes) -> Admission {
         let (worker, peer) = (self.worker, &self.origin.peer);
         let decided = match decode::<WorkerHello>(&hello) {
-            Ok(hello) => self.shared.admit(worker, &hello, &self.origin).map(|welcome| {
+            Ok(hello) => self.shared.admit(worker, &hello, &self.origin).inspect(|_| {
                 // What it says of its cache is a hint for people: SyncShard decides.
                 let (build, cached) = (&hello.build, hello.cached.len());
                 tracing::info!(%worker, %peer, %build, cached, "worker let in");
-                welcome
             }),
             Err(error) => Err(Refusal::claim(error.to_string())),
         };
@@ -111,7 +110,7 @@ impl Shared {
         worker: WorkerId,
         hello: &WorkerHello,
         origin: &Origin,
-    ) -> Result<nova_proto_core::messages::WorkerWelcome, Refusal> {
+    ) -> Result<WorkerWelcome, Refusal> {
         self.with(|coordinator| coordinator.admit(worker, hello, origin))
     }
 }

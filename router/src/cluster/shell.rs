@@ -312,10 +312,10 @@ fn compressed(request: &Request) -> Call {
 fn log(event: &RouterEvent) {
     match event {
         RouterEvent::WorkerUp { worker, shards } => {
-            tracing::info!(%worker, shards = shards.len(), "worker serves")
+            tracing::info!(%worker, shards = shards.len(), "worker serves");
         }
         RouterEvent::WorkerDown { worker, reason } => {
-            tracing::info!(%worker, %reason, "worker does not serve")
+            tracing::info!(%worker, %reason, "worker does not serve");
         }
         RouterEvent::WorkerSlow { worker } => tracing::warn!(%worker, "worker does not answer in time"),
         RouterEvent::WorkerAnswers { worker } => tracing::info!(%worker, "worker answers again"),

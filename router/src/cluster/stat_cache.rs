@@ -85,7 +85,7 @@ impl StatCache {
     }
 
     fn write(&self, desired: &Desired) -> io::Result<()> {
-        let directory = self.path.parent().unwrap_or(Path::new("."));
+        let directory = self.path.parent().unwrap_or_else(|| Path::new("."));
         make_private(directory)?;
         let mut to = BufWriter::new(tempfile::Builder::new().prefix(".unfinished-").tempfile_in(directory)?);
         to.write_all(HEADER)?;

@@ -31,8 +31,8 @@ pub struct ShardInfo {
 #[derive(Debug)]
 pub struct Desired {
     shards: Vec<Wanted>,
-    /// By root and source root: its parts that exist, with their shards.
-    places: BTreeMap<usize, BTreeMap<Box<str>, Vec<(u32, u32)>>>,
+    /// By root and source root.
+    places: BTreeMap<usize, BTreeMap<Box<str>, Parts>>,
     overlay_bytes: u64,
     roots: Vec<PathBuf>,
     /// What the last walk could not use, and what it left out.
@@ -41,6 +41,9 @@ pub struct Desired {
     /// Whether more is known of files than was recalled.
     learned: bool,
 }
+
+/// The parts of a source root that exist, with their shards.
+type Parts = Vec<(u32, u32)>;
 
 /// What one shard should hold.
 #[derive(Debug)]
@@ -362,7 +365,7 @@ impl Wanted {
     /// The text that there is to index, as far as it has been read.
     #[must_use]
     pub fn content(&self) -> Volume {
-        let unsaved = self.overlays.iter().map(|(_, overlay)| Volume::file(overlay.text.bytes()));
+        let unsaved = self.overlays.values().map(|overlay| Volume::file(overlay.text.bytes()));
         let on_disk = self.files.iter().filter(|(path, _)| !self.overlays.contains_key(*path));
         let on_disk = on_disk.filter(|(path, _)| !self.skipped.contains_key(*path));
         unsaved.chain(on_disk.map(|(_, file)| Volume::file(u64::from(file.size)))).sum()
