@@ -16,7 +16,6 @@ use tokio::sync::watch;
 use tokio::task::JoinSet;
 
 use crate::cluster::Router;
-use crate::layout::Layout;
 
 /// How often a worker is started again before its shards count as failed.
 const RESTARTS: u32 = 3;
@@ -140,7 +139,7 @@ impl LocalWorkers {
     /// Starts them. One that ends is started again a few times; then its shards have failed.
     #[must_use]
     pub fn start(router: &Router, options: &LocalOptions) -> Self {
-        let assignments = assign(router.layout(), options.workers.max(1));
+        let assignments = assign(&router.weights(), options.workers.max(1));
         let threads = (cores() / assignments.len().max(1)).max(1);
         let (stop, stopped) = watch::channel(false);
         let mut supervisors = JoinSet::new();
@@ -168,15 +167,13 @@ impl LocalWorkers {
 }
 
 /// Runs of consecutive shards with about the same bytes of text each, one run for each worker.
-fn assign(layout: &Layout, workers: usize) -> Vec<std::ops::Range<u32>> {
-    let weights: Vec<u64> =
-        layout.shards.iter().map(|shard| shard.files.iter().map(|file| file.size + 1).sum()).collect();
+fn assign(weights: &[u64], workers: usize) -> Vec<std::ops::Range<u32>> {
     let total: u64 = weights.iter().sum();
     let workers = workers.min(weights.len());
     let mut runs = Vec::new();
     let mut start = 0;
     let mut sum = 0;
-    for (end, weight) in (1_u32..).zip(&weights) {
+    for (end, weight) in (1_u32..).zip(weights) {
         sum += weight;
         let share = total * (runs.len() as u64 + 1) / workers as u64;
         let left_after = weights.len() - end as usize;
@@ -261,6 +258,9 @@ impl Supervisor {
     }
 
     fn spawn(&self) -> io::Result<Child> {
+        let Some(address) = self.gone.router.address() else {
+            return Err(io::Error::other("the router does not listen; see RouterConfig::listen"));
+        };
         let shards = match self.gone.shards.end - self.gone.shards.start {
             1 => self.gone.shards.start.to_string(),
             _ => format!("{}-{}", self.gone.shards.start, self.gone.shards.end - 1),
@@ -269,7 +269,7 @@ impl Supervisor {
         command
             .args(&self.options.command.arguments)
             .arg("--connect")
-            .arg(self.gone.router.address().to_string())
+            .arg(address.to_string())
             .args(["--shard-id", &shards])
             .args(["--threads", &self.threads.to_string(), "--parent-pipe"])
             // Held open by this process alone: its end tells the worker that we are gone, however that came.
@@ -284,7 +284,7 @@ impl Supervisor {
             Some(token) => command.env(Token::VARIABLE, token.reveal()),
             None => command.env_remove(Token::VARIABLE),
         };
-        if self.gone.router.token().is_some() && self.gone.router.address().is_plaintext() {
+        if self.gone.router.token().is_some() && address.is_plaintext() {
             command.arg("--allow-insecure");
         }
         match &self.options.cache_dir {
@@ -393,24 +393,6 @@ pub fn default_cache_dir(roots: &[PathBuf]) -> Option<PathBuf> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::layout::{FileEntry, Mtime, Shard, ShardKey};
-
-    fn layout(sizes: &[u64]) -> Layout {
-        let shard = |&size: &u64| Shard {
-            key: ShardKey([0; 16]),
-            root: 0,
-            source_root: String::new(),
-            part: 0,
-            parts: 1,
-            files: vec![FileEntry { path: "A.java".into(), size, mtime: Mtime::default() }],
-        };
-        Layout {
-            roots: vec![PathBuf::from("/r")],
-            shards: sizes.iter().map(shard).collect(),
-            skipped: Vec::new(),
-            left_out: Vec::new(),
-        }
-    }
 
     #[test]
     fn what_killed_processes_left_is_removed_and_nothing_else() {
@@ -435,7 +417,7 @@ mod tests {
     fn every_shard_goes_to_one_worker_and_every_worker_gets_one() {
         for sizes in [&[1][..], &[1, 1, 1], &[100, 1, 1, 1], &[1, 1, 1, 100], &[5; 17], &[0; 9]] {
             for workers in 1..12 {
-                let runs = assign(&layout(sizes), workers);
+                let runs = assign(sizes, workers);
                 assert_eq!(runs.len(), workers.min(sizes.len()), "{sizes:?} over {workers}");
                 assert!(runs.iter().all(|run| !run.is_empty()), "{runs:?}");
                 let shards: Vec<u32> = runs.into_iter().flatten().collect();
@@ -446,8 +428,8 @@ mod tests {
 
     #[test]
     fn the_load_is_shared_by_bytes() {
-        assert_eq!(assign(&layout(&[100, 1, 1, 1]), 2), [0..1, 1..4]);
-        assert_eq!(assign(&layout(&[10, 10, 10, 10]), 2), [0..2, 2..4]);
-        assert!(assign(&layout(&[]), 4).is_empty());
+        assert_eq!(assign(&[100, 1, 1, 1], 2), [0..1, 1..4]);
+        assert_eq!(assign(&[10, 10, 10, 10], 2), [0..2, 2..4]);
+        assert!(assign(&[], 4).is_empty());
     }
 }

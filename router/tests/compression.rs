@@ -64,14 +64,17 @@ async fn index(listen: &str, compress: bool, zstd: bool) -> (Vec<(Compression, u
     let (worker, _stop) = WorkerService::new(0..shards, 1, Store::off()).expect("threads");
     let hello = WorkerHello { claim: vec![ShardRange { first: 0, count: shards }], ..WorkerHello::default() };
     let config = Config { hello: encode(&hello), zstd, ..Config::new(Role::Worker) };
-    let stream = nova_transport_tokio::connect(router.address()).await.expect("connected");
+    let stream =
+        nova_transport_tokio::connect(router.address().expect("it listens")).await.expect("connected");
     let watching = Watching { worker, seen: Arc::clone(&seen) };
     let (_handle, driver) = stream.drive(config, watching).expect("a good configuration");
     let driver = tokio::spawn(driver);
 
     tokio::time::timeout(SOON, router.settled()).await.expect("it is indexed");
-    let answer =
-        router.search("method29", &SearchOptions { limit: 10_000, ..SearchOptions::default() }).await;
+    let answer = router
+        .workspace_symbols("method29", &SearchOptions { limit: 10_000, ..SearchOptions::default() })
+        .await;
+    let answer = answer.expect("a good query");
     let hits = answer.hits.iter().map(|hit| format!("{:?}", hit.symbol)).collect();
     router.shutdown().await;
     tokio::time::timeout(SOON, driver).await.expect("the connection ends").expect("no panic");

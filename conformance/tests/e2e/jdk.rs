@@ -176,8 +176,8 @@ fn the_answers_are_the_same_for_any_number_of_workers() {
             tokio::time::timeout(LONG, router.settled()).await.expect("every shard is ready in time");
             let mut answers = Vec::new();
             for (query, limit) in QUERIES.into_iter().zip([50, 1, 10_000, 7].into_iter().cycle()) {
-                let options = SearchOptions { limit, deadline: LONG, ..SearchOptions::default() };
-                let answer = router.search(query, &options).await;
+                let options = SearchOptions { limit, soft: LONG, hard: LONG, ..SearchOptions::default() };
+                let answer = router.workspace_symbols(query, &options).await.expect("a good query");
                 assert_eq!((answer.shards.failed, answer.shards.warming), (0, 0), "{query}");
                 answers.push((query, answer));
             }

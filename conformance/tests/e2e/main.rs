@@ -10,6 +10,7 @@ mod contract;
 mod faults;
 mod hostile;
 mod jdk;
+mod library;
 mod operations;
 mod process;
 mod python;

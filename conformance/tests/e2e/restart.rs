@@ -11,7 +11,7 @@ use crate::process::{Process, signal, wait_for};
 use crate::sample::json_lines;
 use crate::scene::{SOON, Scene, arg, harbour};
 
-/// The kept files of a scene's workspaces.
+/// The kept indexes of a scene's workspaces: beside them lies what the router knows of files.
 fn kept(scene: &Scene) -> Vec<PathBuf> {
     let below = |directory: &Path| -> Vec<PathBuf> {
         let entries = fs::read_dir(directory).into_iter().flatten();
@@ -19,6 +19,7 @@ fn kept(scene: &Scene) -> Vec<PathBuf> {
     };
     let mut files: Vec<PathBuf> =
         below(&scene.path("cache/nova")).iter().flat_map(|workspace| below(workspace)).collect();
+    files.retain(|file| file.file_name().is_some_and(|name| name != "files.status"));
     files.sort();
     files
 }

@@ -90,7 +90,7 @@ fn workers_of_both_runtimes_serve_over_mutual_tls_and_answer_as_local_ones() {
         let config =
             RouterConfig { listen_options: ListenOptions::with_tls(Some(tls)), ..RouterConfig::new(address) };
         let router = Router::start(layout, config).await.expect("a router");
-        let address = router.address().to_string();
+        let address = router.address().expect("it listens").to_string();
         let workers = [("tokio", "0-1"), ("async-std", "2-3")].map(|(runtime, shards)| {
             let mut command = certificates.worker_with(&address, shards, &certificates.worker);
             Process::start(command.args(["--runtime", runtime]))
@@ -98,7 +98,8 @@ fn workers_of_both_runtimes_serve_over_mutual_tls_and_answer_as_local_ones() {
         tokio::time::timeout(SOON, router.settled()).await.expect("every shard is ready in time");
         let mut found = Vec::new();
         for query in queries {
-            let answer = router.search(query, &SearchOptions::default()).await;
+            let answer =
+                router.workspace_symbols(query, &SearchOptions::default()).await.expect("a good query");
             assert_eq!((answer.shards.answered, answer.shards.warming), (4, 0), "{query}");
             found.push(
                 answer

@@ -11,9 +11,9 @@ use serde::Serialize;
 
 use super::args::{Command, IndexArgs, SearchArgs, SymbolsArgs, WorkspaceArgs};
 use super::output::{Failure, SCHEMA, json_line, tell, write_out};
-use super::workspace::{Workspace, skipped_reading};
-use crate::cluster::{Router, SearchAnswer, SearchHit, SearchOptions, ShardState};
-use crate::layout::{Layout, Skipped};
+use super::workspace::Workspace;
+use crate::cluster::{Ready, Router, SearchAnswer, SearchError, SearchHit, SearchOptions, ShardState};
+use crate::layout::Skipped;
 
 pub(super) async fn run(command: &Command) -> Result<ExitCode, Failure> {
     match command {
@@ -58,20 +58,24 @@ struct ShardFields {
 }
 
 async fn search(args: &SearchArgs) -> Result<ExitCode, Failure> {
-    let options = SearchOptions { limit: args.limit, kinds: args.kinds.clone(), ..SearchOptions::default() };
+    // All of the answer is worth its time: nobody types the next letter meanwhile.
+    let hard = SearchOptions::default().hard;
+    let options = SearchOptions { limit: args.limit, kinds: args.kinds.clone(), soft: hard, hard };
     Query::parse(&args.query, KindSet::ALL)
         .map_err(|error| Failure::usage(&error.to_string(), "shorten the query"))?;
     let workspace = Workspace::indexed(&args.workspace).await?;
-    let answer = workspace.router.search(&args.query, &options).await;
-    let shards = answer.shards;
-    let files = workspace.router.layout().file_count() - skipped_reading(&workspace.router);
-    let printed = match &answer.invalid {
-        Some(problem) => Err(Failure::usage(problem, "shorten the query")),
-        None if shards.answered == 0 => Err(Failure::timed_out(options.deadline)),
-        None => write_out(shown_answer(args, &workspace.router, &answer)?, true).await,
+    let searched = workspace.router.workspace_symbols(&args.query, &options).await;
+    let files = workspace.router.file_count() - workspace.router.unreadable().len();
+    let printed = match &searched {
+        Err(SearchError::Query(problem)) => Err(Failure::usage(problem, "shorten the query")),
+        Err(error) => Err(Failure::internal(&error.to_string())),
+        Ok(answer) if answer.shards.answered == 0 => Err(Failure::timed_out(hard)),
+        Ok(answer) => write_out(shown_answer(args, &workspace.router, answer)?, true).await,
     };
     workspace.stop().await;
     printed?;
+    let Ok(answer) = searched else { return Ok(ExitCode::FAILURE) };
+    let shards = answer.shards;
     let partial = shards.failed > 0 || shards.warming > 0;
     if partial {
         tell(format!(
@@ -93,12 +97,11 @@ async fn search(args: &SearchArgs) -> Result<ExitCode, Failure> {
 }
 
 fn shown_answer(args: &SearchArgs, router: &Router, answer: &SearchAnswer) -> io::Result<Vec<u8>> {
-    let layout = router.layout();
     if !args.json {
-        return shown_hits(&args.workspace, layout, answer);
+        return shown_hits(&args.workspace, router, answer);
     }
     let shards = answer.shards;
-    let roots = root_names(layout);
+    let roots = root_names(router);
     let results = answer.hits.iter().map(|hit| ResultFields {
         name: &hit.symbol.name,
         kind: hit.symbol.kind.as_str(),
@@ -124,8 +127,8 @@ fn shown_answer(args: &SearchArgs, router: &Router, answer: &SearchAnswer) -> io
     })
 }
 
-fn shown_hits(args: &WorkspaceArgs, layout: &Layout, answer: &SearchAnswer) -> io::Result<Vec<u8>> {
-    let roots = ShownRoots::new(args, layout);
+fn shown_hits(args: &WorkspaceArgs, router: &Router, answer: &SearchAnswer) -> io::Result<Vec<u8>> {
+    let roots = ShownRoots::new(args, router);
     let width = |text: fn(&SearchHit) -> usize, max| answer.hits.iter().map(text).max().unwrap_or(0).min(max);
     let name = width(|hit| hit.symbol.name.chars().count(), 40);
     let container = width(|hit| hit.symbol.container.chars().count(), 48);
@@ -233,8 +236,8 @@ async fn index(args: &IndexArgs) -> Result<ExitCode, Failure> {
         false => shown_summary(&line)?,
     };
     let printed = write_out(shown, line.files > 0).await;
-    let layout = workspace.router.layout();
-    let name = |file: &Skipped| format!("nova: skipped {}: {}\n", shown_path(layout, file), file.reason);
+    let name =
+        |file: &Skipped| format!("nova: skipped {}: {}\n", shown_path(&workspace.router, file), file.reason);
     tell(skipped.iter().map(name).collect()).await;
     workspace.stop().await;
     printed?;
@@ -249,19 +252,19 @@ async fn index(args: &IndexArgs) -> Result<ExitCode, Failure> {
 
 async fn summary(router: &Router, start: Instant) -> IndexLine {
     let elapsed_ms = u64::try_from(start.elapsed().as_millis()).unwrap_or(u64::MAX);
-    let layout = router.layout();
-    let roots = root_names(layout);
-    let shards: Vec<IndexedShard> = layout
-        .shards
+    let roots = root_names(router);
+    let shards: Vec<IndexedShard> = router
+        .shards()
         .iter()
         .zip(router.status())
         .map(|(shard, status)| {
             let (state, reason, files, symbols, bytes, sent) = match status.state {
-                ShardState::Ready { counters, read, sent } => {
-                    ("ready", None, u64::from(counters.files), counters.symbols, read.bytes, sent.bytes)
+                ShardState::Ready(Ready { counters, content, sent, .. }) => {
+                    ("ready", None, u64::from(counters.files), counters.symbols, content.bytes, sent.bytes)
                 }
                 ShardState::Warming { files, bytes } => ("warming", None, u64::from(files), 0, bytes, 0),
                 ShardState::Waiting { reason } => ("waiting", Some(reason), 0, 0, 0, 0),
+                ShardState::Stale { reason } => ("stale", Some(reason), 0, 0, 0, 0),
                 ShardState::Failed { reason } => ("failed", Some(reason), 0, 0, 0, 0),
             };
             IndexedShard {
@@ -295,7 +298,7 @@ async fn summary(router: &Router, start: Instant) -> IndexLine {
         shards,
         workers: router.worker_stats().await.into_iter().map(IndexingWorker::from).collect(),
         skipped: skipped.collect(),
-        left_out: layout.left_out.len(),
+        left_out: router.left_out().len(),
     }
 }
 
@@ -326,8 +329,8 @@ fn shown_summary(line: &IndexLine) -> io::Result<Vec<u8>> {
     Ok(out)
 }
 
-fn shown_path(layout: &Layout, skipped: &Skipped) -> String {
-    printable(&layout.roots[skipped.root].join(&skipped.path))
+fn shown_path(router: &Router, skipped: &Skipped) -> String {
+    printable(&router.roots()[skipped.root].join(&skipped.path))
 }
 
 // ---- symbols ---------------------------------------------------------------------------------------------
@@ -352,9 +355,8 @@ async fn symbols(args: &SymbolsArgs) -> Result<ExitCode, Failure> {
 }
 
 async fn print_symbols(args: &SymbolsArgs, router: &Router) -> Result<u64, Failure> {
-    let layout = router.layout();
-    let shown = ShownRoots::new(&args.workspace, layout);
-    let roots = root_names(layout);
+    let shown = ShownRoots::new(&args.workspace, router);
+    let roots = root_names(router);
     let mut count = 0;
     let mut listed = router.list();
     // Written a piece at a time: standard output is not locked while the next piece is waited for.
@@ -393,8 +395,8 @@ async fn print_symbols(args: &SymbolsArgs, router: &Router) -> Result<u64, Failu
 // ---- paths -----------------------------------------------------------------------------------------------
 
 /// The canonical roots, by their numbers.
-fn root_names(layout: &Layout) -> Vec<String> {
-    layout.roots.iter().map(|root| root.display().to_string()).collect()
+fn root_names(router: &Router) -> Vec<String> {
+    router.roots().iter().map(|root| root.display().to_string()).collect()
 }
 
 /// Roots as people gave them, so that what is printed can be opened from where they are.
@@ -403,12 +405,12 @@ struct ShownRoots {
 }
 
 impl ShownRoots {
-    fn new(args: &WorkspaceArgs, layout: &Layout) -> Self {
+    fn new(args: &WorkspaceArgs, router: &Router) -> Self {
         let shown = |root: &PathBuf| {
             let given = args.roots.iter().find(|given| given.canonicalize().is_ok_and(|path| path == *root));
             given.unwrap_or(root).clone()
         };
-        Self { roots: layout.roots.iter().map(shown).collect() }
+        Self { roots: router.roots().iter().map(shown).collect() }
     }
 
     fn path(&self, root: usize, path: &str) -> String {

@@ -19,7 +19,7 @@ pub(super) fn walking() -> ProgressBar {
 
 /// Waits until every shard is ready or has failed, and shows how far they are.
 pub(super) async fn until_settled(router: &Router) {
-    let files: usize = router.layout().file_count();
+    let files: usize = router.file_count();
     let bar = ProgressBar::new(files as u64);
     let style = ProgressStyle::with_template("{bar:30} {pos}/{len} files, {msg} {elapsed}")
         .unwrap_or_else(|_| ProgressStyle::default_bar());
@@ -39,7 +39,7 @@ pub(super) async fn until_settled(router: &Router) {
 fn show(bar: &ProgressBar, router: &Router) {
     let (mut arrived, mut ready, mut warming) = (0, 0, None);
     let status = router.status();
-    for (shard, status) in router.layout().shards.iter().zip(&status) {
+    for (shard, status) in router.shards().iter().zip(&status) {
         match &status.state {
             ShardState::Warming { files, .. } => {
                 arrived += u64::from(*files);
@@ -47,7 +47,7 @@ fn show(bar: &ProgressBar, router: &Router) {
                     warming = warming.or(Some(shard));
                 }
             }
-            ShardState::Ready { .. } => {
+            ShardState::Ready(_) => {
                 ready += 1;
                 arrived += status.files as u64;
             }

@@ -117,12 +117,13 @@ pub(super) async fn run(args: &ServeArgs, signals: &mut Signals) -> Result<ExitC
 }
 
 fn announce(args: &ServeArgs, router: &Router) -> io::Result<()> {
-    let line = ServeLine { schema: SCHEMA, pid: std::process::id(), listen: router.address().to_string() };
+    let listen = router.address().map(ToString::to_string).unwrap_or_default();
+    let line = ServeLine { schema: SCHEMA, pid: std::process::id(), listen };
     if args.json {
         return print_json(io::stdout().lock(), &line);
     }
     let mut out = io::stdout().lock();
-    let shards = router.layout().shards.len();
+    let shards = router.shards().len();
     writeln!(out, "{shards} shards, listening at {}", line.listen)?;
     if args.listen.is_some() {
         let all = if shards == 1 { "0".to_owned() } else { format!("0-{}", shards - 1) };
@@ -142,14 +143,14 @@ fn announce(args: &ServeArgs, router: &Router) -> io::Result<()> {
 /// Tells on standard error how many shards are ready, once a second while that changes, and of each that has failed.
 async fn tell_ready(router: &Router) {
     let mut changes = router.changes();
-    let total = router.layout().shards.len();
+    let total = router.shards().len();
     let (mut told, mut failures) = (0, BTreeSet::new());
     loop {
         let mut text = String::new();
         let mut ready = 0;
         for (number, shard) in router.status().into_iter().enumerate() {
             match shard.state {
-                ShardState::Ready { .. } => ready += 1,
+                ShardState::Ready(_) => ready += 1,
                 ShardState::Failed { reason } if failures.insert(number) => {
                     text.push_str(&format!("nova: shard {number} has failed: {reason}\n"));
                 }

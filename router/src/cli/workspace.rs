@@ -53,6 +53,7 @@ impl Workspace {
             listen_options: ListenOptions::with_tls(tls),
             token,
             plaintext_tokens,
+            cache_dir: cache_dir(args, &layout.roots),
             ..RouterConfig::new(address)
         };
         let router = Router::start(layout, config).await.map_err(|error| {
@@ -63,7 +64,7 @@ impl Workspace {
             Failure::cannot_connect(&error.to_string(), hint)
         })?;
         let workers = if local {
-            Some(LocalWorkers::start(&router, &local_options(args, router.layout())?))
+            Some(LocalWorkers::start(&router, &local_options(args, router.roots())?))
         } else {
             None
         };
@@ -80,7 +81,7 @@ impl Workspace {
             _ => None,
         });
         if let Some(reason) = failed {
-            if !status.iter().any(|status| matches!(status.state, ShardState::Ready { .. })) {
+            if !status.iter().any(|status| matches!(status.state, ShardState::Ready(_))) {
                 workspace.stop().await;
                 return Err(Failure::nothing_indexed(
                     &format!("no shard could be indexed: {reason}"),
@@ -96,7 +97,7 @@ impl Workspace {
     pub(super) async fn indexed(args: &WorkspaceArgs) -> Result<Self, Failure> {
         let workspace = Self::settled(args).await?;
         let skipped = workspace.router.skipped();
-        if workspace.router.layout().file_count() == skipped_reading(&workspace.router) {
+        if workspace.router.file_count() == workspace.router.unreadable().len() {
             let first = skipped.first().map(|file| format!("; {}: {}", file.path, file.reason));
             workspace.stop().await;
             return Err(Failure::nothing_indexed(
@@ -119,11 +120,6 @@ impl Workspace {
             None => self.router.shutdown().await,
         }
     }
-}
-
-/// How many files of the layout could not be read when their turn came.
-pub(super) fn skipped_reading(router: &Router) -> usize {
-    router.skipped().len().saturating_sub(router.layout().skipped.len())
 }
 
 /// Why there is no shard at all.
@@ -175,7 +171,7 @@ async fn discover(args: &WorkspaceArgs) -> Result<Layout, Failure> {
     })
 }
 
-fn local_options(args: &WorkspaceArgs, layout: &Layout) -> Result<LocalOptions, Failure> {
+fn local_options(args: &WorkspaceArgs, roots: &[PathBuf]) -> Result<LocalOptions, Failure> {
     let command = match &args.worker_command {
         Some(program) => WorkerCommand { program: program.clone(), arguments: Vec::new() },
         None => WorkerCommand::own().map_err(|error| {
@@ -184,13 +180,18 @@ fn local_options(args: &WorkspaceArgs, layout: &Layout) -> Result<LocalOptions, 
             ))
         })?,
     };
-    let cache_dir = match &args.cache_dir {
-        _ if args.no_cache => None,
-        Some(given) => Some(absolute(given.clone())),
-        None => default_cache_dir(&layout.roots),
-    };
+    let cache_dir = cache_dir(args, roots);
     let workers = args.workers.map_or_else(|| cores().min(8), usize::from);
     Ok(LocalOptions { workers, command, cache_dir })
+}
+
+/// Where router and workers keep what they know between runs.
+fn cache_dir(args: &WorkspaceArgs, roots: &[PathBuf]) -> Option<PathBuf> {
+    match &args.cache_dir {
+        _ if args.no_cache => None,
+        Some(given) => Some(absolute(given.clone())),
+        None => default_cache_dir(roots),
+    }
 }
 
 /// Workers run in the same directory, but another `--worker-command` need not.

@@ -6,10 +6,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use nova_proto_core::Call;
-use nova_proto_core::messages::{ListSymbols, ListedSymbol, call, reply};
+use nova_proto_core::messages::{ListSymbols, ListedSymbol, SymbolPage, call, reply};
 use nova_transport_tokio::Handle;
 
-use super::Shared;
+use super::shell::Shared;
+use crate::coordinator::{Event, WorkerId};
 
 /// Symbols in one page.
 const PAGE: u32 = 8192;
@@ -29,6 +30,9 @@ pub struct ListError {
 #[derive(Debug)]
 pub struct ListedSymbols {
     shared: Arc<Shared>,
+    /// Of every shard, its root.
+    shards: Vec<usize>,
+    roots: usize,
     /// The root whose files come now.
     root: usize,
     /// Its shards, the one with the first file on top.
@@ -46,7 +50,9 @@ struct Head {
 /// Where a shard's listing stands.
 #[derive(Debug)]
 struct Cursor {
+    shared: Arc<Shared>,
     shard: u32,
+    worker: WorkerId,
     handle: Handle,
     page: VecDeque<(String, Vec<ListedSymbol>)>,
     from: String,
@@ -56,7 +62,11 @@ struct Cursor {
 
 impl ListedSymbols {
     pub(super) fn new(shared: Arc<Shared>) -> Self {
-        Self { shared, root: 0, heads: None }
+        let (shards, roots) = shared.with(|coordinator| {
+            let desired = coordinator.desired();
+            (desired.shards().map(|shard| shard.info.root).collect(), desired.roots().len())
+        });
+        Self { shared, shards, roots, root: 0, heads: None }
     }
 
     /// The next file with symbols, or the next part of one with very many: its root's number, its path and its symbols.
@@ -64,7 +74,7 @@ impl ListedSymbols {
     /// # Errors
     /// If a shard is not served, or its worker fails.
     pub async fn next(&mut self) -> Result<Option<(usize, String, Vec<ListedSymbol>)>, ListError> {
-        while self.root < self.shared.layout.roots.len() {
+        while self.root < self.roots {
             if self.heads.is_none() {
                 self.heads = Some(self.open_root().await?);
             }
@@ -81,17 +91,18 @@ impl ListedSymbols {
     }
 
     async fn open_root(&self) -> Result<BinaryHeap<Reverse<Head>>, ListError> {
-        let mut reachable = self.shared.table.reachable().into_iter().peekable();
+        let mut reachable = self.shared.reachable().into_iter().peekable();
         let mut heads = BinaryHeap::new();
-        for (number, _) in (0..).zip(&self.shared.layout.shards).filter(|(_, shard)| shard.root == self.root)
-        {
-            while reachable.next_if(|reachable| reachable.shard < number).is_some() {}
-            let Some(found) = reachable.next_if(|reachable| reachable.shard == number) else {
-                return Err(ListError { shard: number, reason: "no worker serves it".to_owned() });
+        for (shard, _) in (0..).zip(&self.shards).filter(|(_, root)| **root == self.root) {
+            while reachable.next_if(|(reachable, ..)| *reachable < shard).is_some() {}
+            let Some((_, worker, handle)) = reachable.next_if(|(reachable, ..)| *reachable == shard) else {
+                return Err(ListError { shard, reason: "no worker serves it".to_owned() });
             };
             let cursor = Cursor {
-                shard: number,
-                handle: found.handle,
+                shared: Arc::clone(&self.shared),
+                shard,
+                worker,
+                handle,
                 page: VecDeque::new(),
                 from: String::new(),
                 skip: 0,
@@ -120,8 +131,9 @@ impl Cursor {
         let pending = self.handle.call(call).map_err(|failed| error(failed.to_string()))?;
         let body = pending.await.map_err(|failed| error(failed.to_string()))?;
         let page = reply::<ListSymbols<'_>>(&body).map_err(|failed| error(failed.to_string()))?;
-        if page.more && page.files.is_empty() {
-            return Err(error("its worker sends empty pages".to_owned()));
+        if let Err(lie) = self.check(&page) {
+            self.shared.post(Event::Lied(self.worker, lie.to_owned()));
+            return Err(error(lie.to_owned()));
         }
         if let Some(last) = page.files.last() {
             let known = if last.path == self.from { self.skip } else { 0 };
@@ -130,6 +142,24 @@ impl Cursor {
         }
         self.more = page.more;
         self.page = page.files.into_iter().map(|file| (file.path.to_owned(), file.symbols)).collect();
+        Ok(())
+    }
+}
+
+/// What cannot be true of a page: what follows another has to come behind it, and has to end some day.
+impl Cursor {
+    fn check(&self, page: &SymbolPage<'_>) -> Result<(), &'static str> {
+        if page.files.iter().map(|file| file.symbols.len()).sum::<usize>() > PAGE as usize {
+            return Err("its worker sends larger pages than were asked for");
+        }
+        let begins = page.files.first().is_none_or(|file| *file.path >= *self.from);
+        if !begins || !page.files.is_sorted_by(|a, b| a.path < b.path) {
+            return Err("its worker sends pages out of order");
+        }
+        let last = page.files.last();
+        if page.more && last.is_none_or(|file| *file.path == *self.from && file.symbols.is_empty()) {
+            return Err("its worker sends pages without an end");
+        }
         Ok(())
     }
 }

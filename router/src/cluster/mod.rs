@@ -1,222 +1,220 @@
-//! The router: it owns the shards, lets workers in, keeps them hydrated and merges their answers.
+//! The router: it owns what every shard should hold, lets workers in, keeps them at it and merges their answers.
+//!
+//! What is to be done is decided by the [coordinator](crate::coordinator); here it is done.
 
-mod admission;
-mod hydrate;
+mod config;
+mod disk;
+mod gate;
+mod in_process;
 mod listing;
-mod search;
-mod session;
-mod sources;
-mod stats;
-mod table;
+mod paths;
+mod shell;
+mod stat_cache;
 
+use std::future::Future;
 use std::io;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::ops::Range;
+use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use nova_proto_core::messages::{Token, WorkerStats};
-use nova_transport_tokio::{Address, ListenOptions, Listener};
-use tokio::sync::{Semaphore, watch};
+use nova_transport_tokio::{Address, Listener};
+use tokio::sync::{broadcast, watch};
 use tokio::task::{JoinHandle, JoinSet};
+pub use tokio_util::sync::CancellationToken;
 
-use crate::layout::{DEFAULT_MAX_FILE_BYTES, Layout, Skipped};
-
+use crate::coordinator::desired::Wanted;
+use crate::coordinator::{Ask, Change, Coordinator, Event, Outcome, Text, Ticket};
+pub use crate::coordinator::{
+    ChangeError, Changed, Ended, IndexReport, Ready, RouterEvent, SearchAnswer, SearchError, SearchHit,
+    SearchOptions, ShardCounts, ShardInfo, ShardState, ShardStatus, Volume, WorkerId,
+};
+use crate::layout::{Layout, LeftOut, Skipped};
+pub use config::{FileChange, RouterConfig, Wait};
+use gate::Way;
+pub use in_process::InProcess;
 pub use listing::{ListError, ListedSymbols};
-pub use search::{SearchAnswer, SearchHit, SearchOptions, ShardCounts};
-pub use table::{ShardState, ShardStatus, Volume};
-
-use table::Table;
-
-/// How many bytes of source text may be on their way to workers at once, over all shards.
-const IN_FLIGHT_BYTES: u32 = 32 * 1024 * 1024;
+use shell::Shared;
+use stat_cache::StatCache;
 
 /// How long workers have to finish when the router ends.
 const SHUTDOWN: Duration = Duration::from_secs(2);
 
-/// What a [`Router`] is made with.
-#[derive(Debug, Clone)]
-pub struct RouterConfig {
-    /// Where workers connect.
-    pub listen: Address,
-    /// Longest source file, in bytes; longer ones are skipped and named. Default 8 MiB: half of what a body may be.
-    pub max_file_bytes: u64,
-    /// How to listen: what `tcp+tls:` needs. Default: nothing.
-    pub listen_options: ListenOptions,
-    /// The secret that workers must send. Default: none.
-    pub token: Option<Token>,
-    /// Whether workers may send a token over `tcp:`, where others can read it. Default: no.
-    pub plaintext_tokens: bool,
-    /// Whether source text is compressed on its way, towards workers that can take that. Default: unless `listen` is on this
-    /// machine, where it would take far longer than sending does. Memory: one batch more (1 MiB) for each that is sent.
-    pub compress: bool,
-}
-
-impl RouterConfig {
-    /// The defaults, listening at `listen`.
-    #[must_use]
-    pub fn new(listen: Address) -> Self {
-        Self {
-            compress: !listen.is_local(),
-            listen,
-            max_file_bytes: DEFAULT_MAX_FILE_BYTES,
-            listen_options: ListenOptions::default(),
-            token: None,
-            plaintext_tokens: false,
-        }
-    }
-}
+/// How long workers have to say how they are.
+const STATS_WITHIN: Duration = Duration::from_secs(5);
 
 /// A router at work. Clones name the same one; dropping the last one ends its tasks and connections.
 #[derive(Debug, Clone)]
 pub struct Router {
     shared: Arc<Shared>,
-    /// The accept loop and the sessions.
+    roots: Arc<[PathBuf]>,
+    shards: Arc<[ShardInfo]>,
+    address: Option<Address>,
     tasks: Arc<Tasks>,
 }
 
+/// What runs as long as a router does.
 #[derive(Debug)]
 struct Tasks {
-    accept: Mutex<Option<JoinHandle<()>>>,
-    /// What the accept loop and the sessions see: dropping the last router ends them in order.
-    stop: watch::Sender<bool>,
+    running: Mutex<Vec<JoinHandle<()>>>,
+    shared: Arc<Shared>,
 }
 
 impl Tasks {
-    fn take(&self) -> Option<JoinHandle<()>> {
-        self.accept.lock().unwrap_or_else(PoisonError::into_inner).take()
+    fn add(&self, task: JoinHandle<()>) {
+        self.running.lock().unwrap_or_else(PoisonError::into_inner).push(task);
+    }
+
+    fn take(&self) -> Vec<JoinHandle<()>> {
+        std::mem::take(&mut self.running.lock().unwrap_or_else(PoisonError::into_inner))
     }
 }
 
 impl Drop for Tasks {
     fn drop(&mut self) {
-        self.stop.send_replace(true);
+        self.shared.stop();
     }
 }
 
-/// What all tasks of a router see.
-#[derive(Debug)]
-struct Shared {
-    layout: Layout,
-    config: RouterConfig,
-    table: Table,
-    /// Names this run.
-    epoch: u64,
-    next_worker: AtomicU64,
-    /// Revisions and syncs: both only have to increase.
-    next_revision: AtomicU64,
-    /// One permit for each KiB of text that may be in flight.
-    in_flight: Semaphore,
-    address: Address,
-    /// Set when the router ends.
-    stop: watch::Sender<bool>,
-}
-
 impl Router {
-    /// Binds the address and begins to accept workers.
+    /// Binds the address, if there is one, and begins to accept workers. They are brought to what the layout says as soon as
+    /// they connect.
     ///
     /// # Errors
     /// If the address cannot be bound.
     pub async fn start(layout: Layout, config: RouterConfig) -> io::Result<Self> {
-        let mut listener = Listener::bind_with(&config.listen, &config.listen_options).await?;
-        let shared = Arc::new(Shared {
-            table: Table::new(&layout),
-            address: listener.address().clone(),
-            layout,
-            config,
-            epoch: random_epoch(),
-            next_worker: AtomicU64::new(1),
-            next_revision: AtomicU64::new(1),
-            in_flight: Semaphore::new(IN_FLIGHT_BYTES as usize / 1024),
-            stop: watch::Sender::new(false),
-        });
-        let accepting = Arc::clone(&shared);
-        let accept = tokio::spawn(async move {
-            let mut sessions = JoinSet::new();
-            loop {
-                tokio::select! {
-                    stream = listener.accept() => {
-                        sessions.spawn(session::run(Arc::clone(&accepting), stream));
-                    }
-                    Some(_) = sessions.join_next(), if !sessions.is_empty() => {}
-                    () = accepting.stopped() => break,
-                }
-            }
-            // With it the socket's file goes.
-            drop(listener);
-            while sessions.join_next().await.is_some() {}
-        });
-        let tasks = Arc::new(Tasks { accept: Mutex::new(Some(accept)), stop: shared.stop.clone() });
-        Ok(Self { shared, tasks })
+        let listener = match &config.listen {
+            Some(address) => Some(Listener::bind_with(address, &config.listen_options).await?),
+            None => None,
+        };
+        Ok(Self::with_listener(layout, config, listener))
     }
 
-    /// The address bound.
-    #[must_use]
-    pub fn address(&self) -> &Address {
-        &self.shared.address
+    fn with_listener(layout: Layout, config: RouterConfig, listener: Option<Listener>) -> Self {
+        let mut coordinator = Coordinator::new(config.coordinator(), layout, random_epoch());
+        if let Some(directory) = &config.cache_dir {
+            StatCache::new(directory).load(coordinator.desired_mut());
+        }
+        let desired = coordinator.desired();
+        let roots = desired.roots().into();
+        let shards = desired.shards().map(|shard| shard.info.clone()).collect();
+        let address = listener.as_ref().map(|listener| listener.address().clone());
+        let shared = Arc::new(Shared::new(config, coordinator));
+        let tasks = Arc::new(Tasks { running: Mutex::default(), shared: Arc::clone(&shared) });
+        tasks.add(tokio::spawn(run(Arc::clone(&shared), listener)));
+        Self { shared, roots, shards, address, tasks }
     }
 
-    /// What workers of this process's own must send.
-    pub(crate) fn token(&self) -> Option<&Token> {
-        self.shared.config.token.as_ref()
-    }
+    // ---- changes ----
 
-    /// The shards and their files.
-    #[must_use]
-    pub fn layout(&self) -> &Layout {
-        &self.shared.layout
-    }
-
-    /// How every shard is, by its number.
-    #[must_use]
-    pub fn status(&self) -> Vec<ShardStatus> {
-        self.shared.table.status()
-    }
-
-    /// Files that could not be read, in the walk or since; sorted.
-    #[must_use]
-    pub fn skipped(&self) -> Vec<Skipped> {
-        let mut skipped = self.shared.layout.skipped.clone();
-        skipped.extend(self.shared.table.skipped());
-        skipped.sort();
-        skipped.dedup();
-        skipped
-    }
-
-    /// Tells when the state of any shard has changed.
-    #[must_use]
-    pub fn changes(&self) -> watch::Receiver<u64> {
-        self.shared.table.changes()
-    }
-
-    /// What the workers say of themselves; one that does not answer in time is left out.
-    pub async fn worker_stats(&self) -> Vec<WorkerStats> {
-        stats::worker_stats(&self.shared).await
-    }
-
-    /// Waits until every shard is ready or has failed for good.
-    pub async fn settled(&self) {
-        let mut changes = self.changes();
-        while !self.shared.table.is_settled() {
-            if changes.changed().await.is_err() {
-                return;
-            }
+    /// Walks the roots again, and brings every shard to what is found there, with the unsaved texts over it; returns when
+    /// each is ready or has failed. A later run takes the place of an earlier one. If it is cancelled or its deadline passes,
+    /// nothing that was under way takes effect any more, and shards that were not done stay [`ShardState::Stale`] until the
+    /// next run, or until their worker connects again.
+    ///
+    /// # Errors
+    /// Why it ended before it was done.
+    pub async fn index_workspace(&self, wait: &Wait) -> Result<IndexReport, Ended> {
+        match self.ask(Ask::Index { deadline: wait.deadline }, wait).await? {
+            Outcome::Indexed(result) => result,
+            _ => Err(Ended::Shutdown),
         }
     }
 
-    /// Why the first of these shards that has no worker has none; nothing if all have one, or have failed.
-    #[must_use]
-    pub fn waiting(&self, shards: std::ops::Range<u32>) -> Option<String> {
-        self.shared.table.waiting(shards)
+    /// A file may have changed on disk, come or gone: as [`FileChange::Disk`] of [`apply_changes`](Self::apply_changes).
+    ///
+    /// # Errors
+    /// As [`apply_changes`](Self::apply_changes).
+    pub async fn update_file(&self, path: impl Into<PathBuf>, wait: &Wait) -> Result<Changed, ChangeError> {
+        self.apply_changes([FileChange::Disk(path.into())], wait).await
     }
 
-    /// Gives up on shards: nobody will bring workers for them any more, so they need not be waited for.
-    pub fn give_up(&self, shards: impl IntoIterator<Item = u32>, reason: &str) {
-        self.shared.table.give_up(shards, reason);
+    /// Files or directories are gone. The disk is asked whether that is so.
+    ///
+    /// # Errors
+    /// As [`apply_changes`](Self::apply_changes).
+    pub async fn remove_files<P: Into<PathBuf>>(
+        &self,
+        paths: impl IntoIterator<Item = P>,
+        wait: &Wait,
+    ) -> Result<Changed, ChangeError> {
+        let changes = paths.into_iter().map(|path| FileChange::Disk(path.into()));
+        self.apply_changes(changes, wait).await
     }
 
-    /// The best matches in the whole workspace.
-    pub async fn search(&self, query: &str, options: &SearchOptions) -> SearchAnswer {
-        search::search(&self.shared, query, options).await
+    /// A file has an unsaved text from now on; again for each further edit. It survives its worker, and counts until
+    /// [`close_overlay`](Self::close_overlay).
+    ///
+    /// # Errors
+    /// As [`apply_changes`](Self::apply_changes).
+    pub async fn open_overlay(
+        &self,
+        path: impl Into<PathBuf>,
+        text: impl Into<String>,
+        wait: &Wait,
+    ) -> Result<Changed, ChangeError> {
+        self.apply_changes([FileChange::Open { path: path.into(), text: text.into() }], wait).await
+    }
+
+    /// A file has no unsaved text any more: what is on disk counts, if it is there.
+    ///
+    /// # Errors
+    /// As [`apply_changes`](Self::apply_changes).
+    pub async fn close_overlay(&self, path: impl Into<PathBuf>, wait: &Wait) -> Result<Changed, ChangeError> {
+        self.apply_changes([FileChange::Close(path.into())], wait).await
+    }
+
+    /// Takes changes, in their order, and returns when searches see them: each is at its worker, or waits for one. They are
+    /// taken when the future is first polled; whoever stops waiting then only stops waiting.
+    ///
+    /// # Errors
+    /// If a path cannot be one of the workspace's, or there is no room for an unsaved text; or why the wait ended.
+    pub async fn apply_changes(
+        &self,
+        changes: impl IntoIterator<Item = FileChange>,
+        wait: &Wait,
+    ) -> Result<Changed, ChangeError> {
+        let changes = self.locate(changes)?;
+        match self.ask(Ask::Change { changes, deadline: wait.deadline }, wait).await? {
+            Outcome::Changed(result) => result,
+            _ => Err(Ended::Shutdown.into()),
+        }
+    }
+
+    fn locate(&self, changes: impl IntoIterator<Item = FileChange>) -> Result<Vec<Change>, ChangeError> {
+        let mut located = Vec::new();
+        for change in changes {
+            located.push(match change {
+                FileChange::Disk(path) => match paths::locate(&self.roots, &path)? {
+                    file if paths::is_left_out(&file) => continue,
+                    file => Change::Disk(file),
+                },
+                FileChange::Open { path, text } => {
+                    Change::Overlay(paths::locate_source(&self.roots, &path)?, Text::new(text))
+                }
+                FileChange::Close(path) => Change::Close(paths::locate_source(&self.roots, &path)?),
+            });
+        }
+        Ok(located)
+    }
+
+    // ---- questions ----
+
+    /// The best matches in the whole workspace: of what is there now, whatever is on its way.
+    ///
+    /// # Errors
+    /// If the query is wrong, or the router ends.
+    pub async fn workspace_symbols(
+        &self,
+        query: &str,
+        options: &SearchOptions,
+    ) -> Result<SearchAnswer, SearchError> {
+        let ask = Ask::Search { query: query.to_owned(), options: options.clone() };
+        match self.ask(ask, &Wait::default()).await? {
+            Outcome::Found(result) => result,
+            _ => Err(Ended::Shutdown.into()),
+        }
     }
 
     /// All symbols, sorted by root, path, line and column.
@@ -225,27 +223,194 @@ impl Router {
         ListedSymbols::new(Arc::clone(&self.shared))
     }
 
-    /// Ends all connections in order, and waits until the workers have been told; at the latest after two seconds.
+    /// What the workers say of themselves; one that does not answer within five seconds is left out.
+    pub async fn worker_stats(&self) -> Vec<WorkerStats> {
+        match self.ask(Ask::Stats { deadline: STATS_WITHIN }, &Wait::default()).await {
+            Ok(Outcome::Stats(stats)) => stats,
+            _ => Vec::new(),
+        }
+    }
+
+    /// How every shard is, by its number.
+    #[must_use]
+    pub fn status(&self) -> Vec<ShardStatus> {
+        self.shared.with(|coordinator| coordinator.status())
+    }
+
+    /// What happens from now on. A watcher that is more than 1,024 events behind misses some, and is told so.
+    #[must_use]
+    pub fn events(&self) -> broadcast::Receiver<RouterEvent> {
+        self.shared.events()
+    }
+
+    /// Tells when the state of any shard has changed.
+    #[must_use]
+    pub fn changes(&self) -> watch::Receiver<u64> {
+        self.shared.changes()
+    }
+
+    /// Waits until every shard is ready or has failed.
+    pub async fn settled(&self) {
+        let mut changes = self.changes();
+        while !self.shared.with(|coordinator| coordinator.is_settled()) {
+            if changes.changed().await.is_err() {
+                return;
+            }
+        }
+    }
+
+    // ---- the workspace ----
+
+    /// The address bound; nothing if the router does not listen.
+    #[must_use]
+    pub fn address(&self) -> Option<&Address> {
+        self.address.as_ref()
+    }
+
+    /// The roots, canonical, by their numbers.
+    #[must_use]
+    pub fn roots(&self) -> &[PathBuf] {
+        &self.roots
+    }
+
+    /// The shards, by their numbers.
+    #[must_use]
+    pub fn shards(&self) -> &[ShardInfo] {
+        &self.shards
+    }
+
+    /// How many files the shards should hold.
+    #[must_use]
+    pub fn file_count(&self) -> usize {
+        self.shared.with(|coordinator| coordinator.desired().shards().map(Wanted::count).sum())
+    }
+
+    /// Files that could not be read, in the walk or since; sorted.
+    #[must_use]
+    pub fn skipped(&self) -> Vec<Skipped> {
+        let mut skipped = self.unreadable();
+        self.shared.with(|coordinator| skipped.extend_from_slice(coordinator.desired().skipped_by_walk()));
+        skipped.sort();
+        skipped.dedup();
+        skipped
+    }
+
+    /// Files of the walk that could not be read when their turn came.
+    #[must_use]
+    pub fn unreadable(&self) -> Vec<Skipped> {
+        self.shared.with(|coordinator| coordinator.desired().unreadable().collect())
+    }
+
+    /// What the rules of the last walk left out.
+    #[must_use]
+    pub fn left_out(&self) -> Vec<LeftOut> {
+        self.shared.with(|coordinator| coordinator.desired().left_out().to_vec())
+    }
+
+    /// About how much work each shard is, by its number.
+    pub(crate) fn weights(&self) -> Vec<u64> {
+        let weight = |shard: &Wanted| shard.files().map(|(_, file)| u64::from(file.size) + 1).sum();
+        self.shared.with(|coordinator| coordinator.desired().shards().map(weight).collect())
+    }
+
+    // ---- workers ----
+
+    /// What workers of this process's own must send.
+    pub(crate) fn token(&self) -> Option<&Token> {
+        self.shared.config.token.as_ref()
+    }
+
+    /// Why the first of these shards that has no worker has none; nothing if all have one, or have failed.
+    #[must_use]
+    pub fn waiting(&self, shards: Range<u32>) -> Option<String> {
+        self.shared.with(|coordinator| coordinator.waiting(shards))
+    }
+
+    /// Gives up on shards: nobody will bring workers for them any more, so they need not be waited for.
+    pub fn give_up(&self, shards: Range<u32>, reason: &str) {
+        self.shared.post(Event::GiveUp(shards, reason.to_owned()));
+    }
+
+    /// Ends all connections in order, and waits until the workers have been told, at most two seconds; one in this process keeps its
+    /// indexes then, which may take two more. Whoever
+    /// still waits for something is told that the router ends. What tells that files have not changed is kept, if there is a
+    /// place for it.
     pub async fn shutdown(self) {
-        self.shared.stop.send_replace(true);
-        if let Some(mut accept) = self.tasks.take()
-            && tokio::time::timeout(SHUTDOWN, &mut accept).await.is_err()
-        {
-            accept.abort();
+        self.shared.stop();
+        if let Some(directory) = self.shared.config.cache_dir.clone() {
+            let shared = Arc::clone(&self.shared);
+            let save =
+                move || shared.with(|coordinator| StatCache::new(&directory).save(coordinator.desired()));
+            // If it fails, it has said so.
+            let _ = tokio::task::spawn_blocking(save).await;
+        }
+        for mut task in self.tasks.take() {
+            if tokio::time::timeout(SHUTDOWN, &mut task).await.is_err() {
+                task.abort();
+            }
+        }
+    }
+
+    /// Asks the coordinator, and waits for the outcome. Whoever drops this does not want it any more.
+    fn ask(&self, ask: Ask, wait: &Wait) -> impl Future<Output = Result<Outcome, Ended>> + use<> {
+        let (shared, cancel) = (Arc::clone(&self.shared), wait.cancel.clone());
+        async move {
+            let (ticket, outcome) = shared.ticket();
+            let mut asked = Asked { shared: &shared, ticket: Some(ticket) };
+            shared.post(Event::Ask(ticket, ask));
+            let outcome = match &cancel {
+                Some(cancel) => tokio::select! {
+                    biased;
+                    () = cancel.cancelled() => return Err(Ended::Cancelled),
+                    outcome = outcome => outcome,
+                },
+                None => outcome.await,
+            };
+            asked.ticket = None;
+            outcome.map_err(|_| Ended::Shutdown)
         }
     }
 }
 
-impl Shared {
-    /// Waits for the router's end.
-    async fn stopped(&self) {
-        // The sender lives as long as this does.
-        let _ = self.stop.subscribe().wait_for(|stopped| *stopped).await;
-    }
+/// Cancels what was asked for when nobody waits for it any more.
+struct Asked<'a> {
+    shared: &'a Shared,
+    /// Nothing once it has ended.
+    ticket: Option<Ticket>,
+}
 
-    fn next_revision(&self) -> u64 {
-        self.next_revision.fetch_add(1, Ordering::Relaxed)
+impl Drop for Asked<'_> {
+    fn drop(&mut self) {
+        if let Some(ticket) = self.ticket {
+            self.shared.cancel(ticket);
+        }
     }
+}
+
+/// Accepts workers and does what is to be done, until the router ends.
+async fn run(shared: Arc<Shared>, listener: Option<Listener>) {
+    let acting = tokio::spawn(Arc::clone(&shared).run());
+    match listener {
+        Some(listener) => accept(&shared, listener).await,
+        None => shared.stopped().await,
+    }
+    let _ = acting.await;
+}
+
+async fn accept(shared: &Arc<Shared>, mut listener: Listener) {
+    let mut sessions = JoinSet::new();
+    loop {
+        tokio::select! {
+            stream = listener.accept() => {
+                sessions.spawn(gate::serve(Arc::clone(shared), Way::Socket(stream)));
+            }
+            Some(_) = sessions.join_next(), if !sessions.is_empty() => {}
+            () = shared.stopped() => break,
+        }
+    }
+    // With it the socket's file goes.
+    drop(listener);
+    while sessions.join_next().await.is_some() {}
 }
 
 /// A number that another run will not have. Never zero, which a fresh worker begins with.

@@ -52,6 +52,7 @@ use std::path::{Path, PathBuf};
 
 use thiserror::Error;
 
+pub(crate) use read::read_described;
 pub use read::read_source;
 pub use shards::{ShardKey, part_of, parts_for};
 pub use skip::{LeftOut, LeftOutReason, SkipReason, Skipped};
@@ -72,6 +73,8 @@ pub struct LayoutOptions<'a> {
     /// Asked now and then, from every walking thread; `true` ends the walk with
     /// [`LayoutError::Cancelled`].
     pub cancelled: &'a (dyn Fn() -> bool + Sync),
+    /// Only the directories that lead to this one are entered, and this one itself. Default: all are.
+    pub only: Option<&'a Path>,
     /// Told the number of Java files found so far, from every walking thread.
     pub progress: &'a (dyn Fn(u64) + Sync),
 }
@@ -82,6 +85,7 @@ impl Default for LayoutOptions<'_> {
             max_file_bytes: DEFAULT_MAX_FILE_BYTES,
             threads: std::thread::available_parallelism().map_or(1, |n| n.get().min(4)),
             cancelled: &|| false,
+            only: None,
             progress: &|_| {},
         }
     }
@@ -203,7 +207,7 @@ impl Layout {
 }
 
 /// Joins component by component, as `/` need not be what the system separates with.
-fn join(root: &Path, relative: &str) -> PathBuf {
+pub(crate) fn join(root: &Path, relative: &str) -> PathBuf {
     let mut path = PathBuf::with_capacity(root.as_os_str().len() + 1 + relative.len());
     path.push(root);
     path.extend(relative.split('/'));

@@ -1,6 +1,6 @@
 //! Reading one file without trusting it.
 
-use std::fs::{File, OpenOptions};
+use std::fs::{File, Metadata, OpenOptions};
 use std::io::Read;
 use std::path::Path;
 
@@ -12,12 +12,23 @@ use super::{DEFAULT_MAX_FILE_BYTES, SkipReason};
 /// No more than `max + 1` bytes are read whatever its metadata says, opening never waits for another
 /// process, and a symbolic link in the last place of the path is not followed. A byte order mark is kept.
 pub fn read_source(path: &Path, max: u64) -> Result<String, SkipReason> {
-    String::from_utf8(read_bytes(path, max)?)
-        .map_err(|error| SkipReason::NotUtf8 { offset: error.utf8_error().valid_up_to() as u64 })
+    read_described(path, max).map(|(text, _)| text)
+}
+
+/// Like [`read_source`], with what the file system told of the file before it was read.
+pub(crate) fn read_described(path: &Path, max: u64) -> Result<(String, Metadata), SkipReason> {
+    let (bytes, metadata) = read_file(path, max)?;
+    let text = String::from_utf8(bytes)
+        .map_err(|error| SkipReason::NotUtf8 { offset: error.utf8_error().valid_up_to() as u64 })?;
+    Ok((text, metadata))
 }
 
 /// Like [`read_source`], for content that need not be UTF-8.
 pub(super) fn read_bytes(path: &Path, max: u64) -> Result<Vec<u8>, SkipReason> {
+    read_file(path, max).map(|(bytes, _)| bytes)
+}
+
+fn read_file(path: &Path, max: u64) -> Result<(Vec<u8>, Metadata), SkipReason> {
     let file = open(path)?;
     // Asked of the open file, so that what is checked is what is read.
     let metadata = file.metadata()?;
@@ -36,7 +47,7 @@ pub(super) fn read_bytes(path: &Path, max: u64) -> Result<Vec<u8>, SkipReason> {
     if size > max {
         return Err(SkipReason::TooLarge { size, limit: max });
     }
-    Ok(bytes)
+    Ok((bytes, metadata))
 }
 
 #[cfg(unix)]

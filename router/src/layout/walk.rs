@@ -246,7 +246,8 @@ impl Visit<'_, '_, '_> {
     }
 
     fn subdirectory(&mut self, here: &Directory, name: &OsStr, path: PathBuf, beside: BuildFiles) {
-        if self.walk.given.contains(path.as_path()) {
+        let aside = |only: &Path| !only.starts_with(&path);
+        if self.walk.given.contains(path.as_path()) || self.walk.options.only.is_some_and(aside) {
             return;
         }
         if classify::is_hidden(name) {

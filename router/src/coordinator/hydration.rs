@@ -1,0 +1,519 @@
+//! One shard's sync: the way of one worker from whatever it holds to what the shard should hold.
+//!
+//! Files are looked at, then read as far as they are not known, each once. If everything is known, the manifest's digest
+//! may show that the worker has it all. Otherwise it gets the manifest in parts: with hashes if it has something, so that
+//! what it has is not sent, and what was read for the hashes is still in memory when it says what it lacks.
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::ops::Range;
+use std::sync::Arc;
+
+use nova_proto_core::messages::{Digest, IndexShard, ShardCounters, SyncReply, SyncShard};
+use nova_worker::manifest_digest;
+
+use super::desired::Wanted;
+use super::event::{FileRead, Planned, ReadPlan};
+use super::request::{Loaded, Loading, Reply, Request};
+use super::status::Volume;
+use super::validate::{self, Lie};
+
+/// About how much text one `LoadFiles` carries.
+const BATCH_BYTES: u64 = 1024 * 1024;
+
+/// Most files in one `LoadFiles`.
+const BATCH_FILES: usize = 1024;
+
+/// About how much text is read for one part of the manifest, and kept until the worker has said what of it it lacks.
+const PART_BYTES: u64 = 4 * 1024 * 1024;
+
+/// Entries of one part of the manifest.
+const PART_ENTRIES: u32 = 2048;
+
+/// How many batches of one shard are under way at once: one is read, one travels, one is parsed.
+const BATCHES_AT_ONCE: usize = 3;
+
+/// One sync.
+#[derive(Debug)]
+pub struct Sync {
+    shard: u32,
+    root: usize,
+    key: [u8; 16],
+    epoch: u64,
+    number: u64,
+    manifest: Vec<Arc<str>>,
+    /// The hashes that were true when this sync looked.
+    hashes: Vec<Option<Digest>>,
+    stage: Stage,
+    /// The first entry that is in no part yet.
+    next: u32,
+    part: Option<Part>,
+    /// What the worker lacks and is still to be read.
+    to_read: VecDeque<u32>,
+    /// What it lacks and is in memory, in batches.
+    to_send: VecDeque<Vec<Loaded>>,
+    /// Reads for batches and batches on their way.
+    loading: usize,
+    /// Bytes of text that are kept here; unsaved texts, too, as what goes out is a copy.
+    held: u64,
+    /// Paths that have changed since: what this sync reads of them is not the latest.
+    touched: BTreeSet<Arc<str>>,
+    /// What was read, what was sent of it, and what is at the worker.
+    pub read: Volume,
+    /// See `read`.
+    pub sent: Volume,
+    /// See `read`.
+    pub arrived: Volume,
+}
+
+#[derive(Debug, PartialEq, Eq)]
+enum Stage {
+    /// Entries are looked at: these are still to be.
+    Looking(Option<Vec<u32>>),
+    /// `SyncShard` is to be sent, with this digest.
+    Ready,
+    /// It is sent; with a digest or not.
+    Beginning { digest: bool },
+    /// Manifest and files go out, with hashes or not.
+    Sending { hashes: bool },
+    /// `IndexShard` is sent.
+    Committing,
+}
+
+/// Some consecutive entries of the manifest.
+#[derive(Debug)]
+struct Part {
+    range: Range<u32>,
+    /// What has to be read for hashes first.
+    unread: VecDeque<u32>,
+    reading: bool,
+    paging: bool,
+    /// What was read.
+    held: BTreeMap<u32, Loaded>,
+}
+
+/// What was asked of the worker.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Step {
+    /// `SyncShard`.
+    Begin,
+    /// `SyncPage`.
+    Page,
+    /// `LoadFiles` with so much.
+    Load(Volume),
+    /// `IndexShard`.
+    Commit,
+}
+
+/// What is read for a sync, by the numbers of entries.
+#[derive(Debug)]
+pub struct Reading {
+    purpose: Purpose,
+    entries: Vec<u32>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Purpose {
+    Look,
+    Part,
+    Batch,
+}
+
+/// How an answer has moved the sync.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Progress {
+    /// It goes on.
+    On,
+    /// The worker has everything.
+    Done(ShardCounters),
+}
+
+impl Sync {
+    /// A sync of what `wanted` is now; `number` is its own and the revision of its manifest.
+    #[must_use]
+    pub fn new(shard: u32, epoch: u64, number: u64, wanted: &Wanted) -> Self {
+        let manifest = wanted.manifest();
+        let mut hashes = vec![None; manifest.len()];
+        let mut known = Vec::new();
+        for ((entry, path), hash) in (0..).zip(&manifest).zip(&mut hashes) {
+            if let Some(overlay) = wanted.overlay(path) {
+                *hash = Some(overlay.text.hash);
+            } else if wanted.file(path).is_some_and(|file| file.known.is_some()) {
+                known.push(entry);
+            }
+        }
+        let stage = if known.is_empty() { Stage::Ready } else { Stage::Looking(Some(known)) };
+        Self {
+            shard,
+            root: wanted.info.root,
+            key: wanted.info.key.0,
+            epoch,
+            number,
+            manifest,
+            hashes,
+            stage,
+            next: 0,
+            part: None,
+            to_read: VecDeque::new(),
+            to_send: VecDeque::new(),
+            loading: 0,
+            held: 0,
+            touched: BTreeSet::new(),
+            read: Volume::default(),
+            sent: Volume::default(),
+            arrived: Volume::default(),
+        }
+    }
+
+    /// Its number, and the revision of its manifest.
+    #[must_use]
+    pub fn number(&self) -> u64 {
+        self.number
+    }
+
+    /// How many entries its manifest has.
+    #[must_use]
+    pub fn total(&self) -> u32 {
+        u32::try_from(self.manifest.len()).unwrap_or(u32::MAX)
+    }
+
+    /// Bytes of text that it keeps.
+    #[must_use]
+    pub fn held(&self) -> u64 {
+        self.held
+    }
+
+    /// Whether the worker knows this run's epoch, so that it takes changes of single files.
+    #[must_use]
+    pub fn is_known(&self) -> bool {
+        matches!(self.stage, Stage::Sending { .. } | Stage::Committing)
+    }
+
+    /// Whether something is ready to be sent.
+    #[must_use]
+    pub fn can_send(&self) -> bool {
+        self.stage == Stage::Ready
+            || matches!(self.stage, Stage::Sending { .. })
+                && self.loading < BATCHES_AT_ONCE
+                && !self.to_send.is_empty()
+    }
+
+    /// A file has changed with a later revision.
+    pub fn touch(&mut self, path: &Arc<str>) {
+        self.touched.insert(Arc::clone(path));
+    }
+
+    /// Whether what it reads of this path is the latest that is known.
+    #[must_use]
+    pub fn is_latest(&self, path: &Arc<str>) -> bool {
+        !self.touched.contains(path)
+    }
+
+    // ---- calls ----
+
+    /// The next call that can be made, with the bytes of text that go with it.
+    pub fn call(&mut self, wanted: &Wanted) -> Option<(Step, Request, u64)> {
+        match self.stage {
+            Stage::Ready => Some((Step::Begin, self.begin(), 0)),
+            Stage::Sending { hashes } => {
+                self.next_part(wanted, hashes);
+                if let Some(page) = self.page(hashes) {
+                    return Some((Step::Page, page, 0));
+                }
+                self.batch().or_else(|| self.commit())
+            }
+            Stage::Looking(_) | Stage::Beginning { .. } | Stage::Committing => None,
+        }
+    }
+
+    fn begin(&mut self) -> Request {
+        let all: Option<Vec<Digest>> = self.hashes.iter().copied().collect();
+        let digest = all.map(|hashes| manifest_digest(self.manifest.iter().map(|path| &**path).zip(hashes)));
+        self.stage = Stage::Beginning { digest: digest.is_some() };
+        Request::Sync(SyncShard {
+            shard: self.shard,
+            key: self.key,
+            epoch: self.epoch,
+            sync: self.number,
+            rev: self.number,
+            files: self.total(),
+            digest,
+        })
+    }
+
+    /// Begins the next part of the manifest if it is time: of what was read for the last one, nothing waits any more.
+    fn next_part(&mut self, wanted: &Wanted, hashes: bool) {
+        if self.part.is_some() || !self.to_send.is_empty() || self.next == self.total() {
+            return;
+        }
+        let first = self.next;
+        let mut unread = VecDeque::new();
+        let mut bytes = 0;
+        while self.next < self.total() && self.next - first < PART_ENTRIES {
+            if hashes && self.hashes[self.next as usize].is_none() {
+                let size = self.size(wanted, self.next);
+                if bytes + size > PART_BYTES && !unread.is_empty() {
+                    break;
+                }
+                bytes += size;
+                unread.push_back(self.next);
+            }
+            self.next += 1;
+        }
+        let held = BTreeMap::new();
+        self.part = Some(Part { range: first..self.next, unread, reading: false, paging: false, held });
+    }
+
+    fn page(&mut self, hashes: bool) -> Option<Request> {
+        let part =
+            self.part.as_mut().filter(|part| part.unread.is_empty() && !part.reading && !part.paging)?;
+        part.paging = true;
+        let range = part.range.start as usize..part.range.end as usize;
+        let hash = |hash: &Option<Digest>| hash.filter(|_| hashes);
+        let paths = self.manifest[range.clone()].iter().cloned();
+        let entries = paths.zip(self.hashes[range].iter().map(hash)).collect();
+        Some(Request::Page { shard: self.shard, sync: self.number, first: part.range.start, entries })
+    }
+
+    fn batch(&mut self) -> Option<(Step, Request, u64)> {
+        if self.loading >= BATCHES_AT_ONCE {
+            return None;
+        }
+        let files = self.to_send.pop_front()?;
+        self.loading += 1;
+        let volume: Volume = files.iter().map(|file| Volume::file(file.content.bytes())).sum();
+        self.held -= volume.bytes;
+        Some((
+            Step::Load(volume),
+            Request::Load { shard: self.shard, sync: self.number, files },
+            volume.bytes,
+        ))
+    }
+
+    fn commit(&mut self) -> Option<(Step, Request, u64)> {
+        let idle = self.part.is_none() && self.to_read.is_empty() && self.loading == 0;
+        if self.next < self.total() || !idle {
+            return None;
+        }
+        self.stage = Stage::Committing;
+        Some((Step::Commit, Request::Commit(IndexShard { shard: self.shard, sync: self.number }), 0))
+    }
+
+    /// Takes an answer.
+    ///
+    /// # Errors
+    /// If it cannot be true.
+    pub fn on_answer(&mut self, step: Step, reply: Reply, wanted: &Wanted) -> Result<Progress, Lie> {
+        match (step, reply) {
+            (Step::Begin, Reply::Sync(SyncReply::Current(counters))) => {
+                let asked = self.stage == Stage::Beginning { digest: true };
+                validate::current(asked, &counters, self.epoch, self.total())?;
+                self.arrived = wanted.content();
+                Ok(Progress::Done(counters))
+            }
+            (Step::Begin, Reply::Sync(SyncReply::SendPages { hashes })) => {
+                self.stage = Stage::Sending { hashes };
+                Ok(Progress::On)
+            }
+            (Step::Page, Reply::Page(reply)) => {
+                let Some(part) = self.part.take() else { return Ok(Progress::On) };
+                let lacking = validate::lacking(&reply.wanted, &part.range)?;
+                self.take_page(part, &lacking, wanted);
+                Ok(Progress::On)
+            }
+            (Step::Load(volume), Reply::Load(reply)) => {
+                self.loading -= 1;
+                validate::loaded(&reply, volume)?;
+                self.sent = self.sent + volume;
+                self.arrived = self.arrived + volume;
+                Ok(Progress::On)
+            }
+            (Step::Commit, Reply::Commit(counters)) => {
+                validate::counters(&counters, self.epoch)?;
+                Ok(Progress::Done(counters))
+            }
+            (step, reply) => Err(Lie(format!("{reply:?} answers {step:?}"))),
+        }
+    }
+
+    /// Sorts a part into what the worker has, what it lacks and is here, and what it lacks and is to be read.
+    fn take_page(&mut self, mut part: Part, lacking: &[Range<u32>], wanted: &Wanted) {
+        let mut ranges = lacking.iter().peekable();
+        for entry in part.range {
+            while ranges.next_if(|range| range.end <= entry).is_some() {}
+            let lacks = ranges.peek().is_some_and(|range| range.contains(&entry));
+            match part.held.remove(&entry) {
+                Some(file) if lacks => self.send(file),
+                Some(file) => {
+                    let bytes = file.content.bytes();
+                    self.held -= bytes;
+                    self.arrived = self.arrived + Volume::file(bytes);
+                }
+                None if lacks => self.to_read.push_back(entry),
+                None => self.arrived = self.arrived + Volume::file(self.size(wanted, entry)),
+            }
+        }
+    }
+
+    /// Puts a file into the last batch, or into a new one.
+    fn send(&mut self, file: Loaded) {
+        let room = |batch: &Vec<Loaded>| {
+            let bytes: u64 = batch.iter().map(|file| file.content.bytes()).sum();
+            batch.len() < BATCH_FILES && bytes + file.content.bytes() <= BATCH_BYTES
+        };
+        match self.to_send.back_mut().filter(|batch| room(batch)) {
+            Some(batch) => batch.push(file),
+            None => self.to_send.push_back(vec![file]),
+        }
+    }
+
+    // ---- reads ----
+
+    /// About how many bytes the next read brings; nothing if there is nothing to read now.
+    pub fn next_read(&mut self, wanted: &Wanted) -> Option<u64> {
+        if matches!(self.stage, Stage::Looking(Some(_))) {
+            return Some(0);
+        }
+        if let Some(part) = self.part.as_ref().filter(|part| !part.reading && !part.unread.is_empty()) {
+            return Some(self.run(wanted, &part.unread, PART_BYTES, usize::MAX).1);
+        }
+        self.send_overlays(wanted);
+        if self.to_read.is_empty() || self.loading >= BATCHES_AT_ONCE || !self.to_send.is_empty() {
+            return None;
+        }
+        Some(self.run(wanted, &self.to_read, BATCH_BYTES, BATCH_FILES).1)
+    }
+
+    /// Begins the read that [`next_read`](Self::next_read) told of.
+    pub fn start_read(&mut self, wanted: &Wanted) -> Option<(Reading, ReadPlan)> {
+        if let Stage::Looking(known) = &mut self.stage {
+            let entries = known.take()?;
+            let reading = Reading { purpose: Purpose::Look, entries };
+            return Some(self.plan(reading, wanted, u64::MAX));
+        }
+        if let Some(part) = self.part.as_ref().filter(|part| !part.reading && !part.unread.is_empty()) {
+            let count = self.run(wanted, &part.unread, PART_BYTES, usize::MAX).0;
+            let part = self.part.as_mut()?;
+            part.reading = true;
+            let reading = Reading { purpose: Purpose::Part, entries: part.unread.drain(..count).collect() };
+            return Some(self.plan(reading, wanted, PART_BYTES));
+        }
+        let count = self.run(wanted, &self.to_read, BATCH_BYTES, BATCH_FILES).0;
+        if count == 0 {
+            return None;
+        }
+        self.loading += 1;
+        let reading = Reading { purpose: Purpose::Batch, entries: self.to_read.drain(..count).collect() };
+        Some(self.plan(reading, wanted, BATCH_BYTES))
+    }
+
+    fn plan(&self, reading: Reading, wanted: &Wanted, enough: u64) -> (Reading, ReadPlan) {
+        let look = reading.purpose == Purpose::Look;
+        let file = |&entry: &u32| {
+            let path = &self.manifest[entry as usize];
+            let known = wanted.file(path).and_then(|file| file.known).filter(|_| look);
+            Planned { path: Arc::clone(path), known: known.map(|(mark, _)| mark), new: false }
+        };
+        let files = reading.entries.iter().map(file).collect();
+        (reading, ReadPlan { root: self.root, files, enough, look })
+    }
+
+    /// How many of some entries go together, and their bytes: as many as `bytes` and `files` allow, but one at least.
+    fn run(&self, wanted: &Wanted, entries: &VecDeque<u32>, bytes: u64, files: usize) -> (usize, u64) {
+        let (mut count, mut sum) = (0, 0);
+        for &entry in entries {
+            let size = self.size(wanted, entry);
+            if count > 0 && (sum + size > bytes || count == files) {
+                break;
+            }
+            count += 1;
+            sum += size;
+        }
+        (count, sum)
+    }
+
+    /// About how long an entry's text is.
+    fn size(&self, wanted: &Wanted, entry: u32) -> u64 {
+        let path = &*self.manifest[entry as usize];
+        match wanted.overlay(path) {
+            Some(overlay) => overlay.text.bytes(),
+            None => wanted.file(path).map_or(0, |file| u64::from(file.size)),
+        }
+    }
+
+    /// Of the entries that are to be read, those with unsaved texts need not be.
+    fn send_overlays(&mut self, wanted: &Wanted) {
+        let mut sent = Vec::new();
+        self.to_read.retain(|&entry| match wanted.overlay(&self.manifest[entry as usize]) {
+            Some(overlay) => {
+                let content = Loading::Text(Arc::clone(&overlay.text.text));
+                sent.push(Loaded { entry, rev: overlay.rev.max(self.number), content });
+                false
+            }
+            None => true,
+        });
+        for file in sent {
+            self.held += file.content.bytes();
+            self.send(file);
+        }
+    }
+
+    /// The path that an entry of a read stands for.
+    #[must_use]
+    pub fn path(&self, reading: &Reading, index: usize) -> Option<&Arc<str>> {
+        reading.entries.get(index).map(|&entry| &self.manifest[entry as usize])
+    }
+
+    /// Takes what came of the first files of a read. Those it does not tell of are read again; of what was to be read,
+    /// something must have come.
+    pub fn on_read(&mut self, reading: Reading, files: Vec<FileRead>, wanted: &Wanted) {
+        let Reading { purpose, entries } = reading;
+        let rest = &entries[files.len().min(entries.len())..];
+        match purpose {
+            Purpose::Look => self.stage = Stage::Ready,
+            Purpose::Part => {
+                if let Some(part) = &mut self.part {
+                    part.reading = false;
+                    rest.iter().rev().for_each(|&entry| part.unread.push_front(entry));
+                }
+            }
+            Purpose::Batch => {
+                self.loading -= 1;
+                rest.iter().rev().for_each(|&entry| self.to_read.push_front(entry));
+            }
+        }
+        for (&entry, file) in entries.iter().zip(files) {
+            self.take_file(purpose, entry, file, wanted);
+        }
+    }
+
+    fn take_file(&mut self, purpose: Purpose, entry: u32, file: FileRead, wanted: &Wanted) {
+        let content = match file {
+            FileRead::Unchanged => {
+                let known = wanted.file(&self.manifest[entry as usize]).and_then(|file| file.known);
+                self.hashes[entry as usize] = known.map(|(_, hash)| hash);
+                return;
+            }
+            FileRead::Changed => return,
+            // Whatever it is, it is looked at again when its turn comes.
+            _ if purpose == Purpose::Look => return,
+            FileRead::Text { text, .. } => {
+                self.hashes[entry as usize] = Some(text.hash);
+                Loading::Text(text.text)
+            }
+            // It went on purpose: then it is named nowhere.
+            FileRead::LeftOut => Loading::Gone,
+            FileRead::Skipped(_) if !wanted.contains(&self.manifest[entry as usize]) => Loading::Gone,
+            FileRead::Skipped(reason) => Loading::Skipped(reason.to_string()),
+        };
+        let bytes = content.bytes();
+        self.read = self.read + Volume::file(bytes);
+        self.held += bytes;
+        let file = Loaded { entry, rev: self.number, content };
+        match &mut self.part {
+            Some(part) if purpose == Purpose::Part => {
+                part.held.insert(entry, file);
+            }
+            _ => self.send(file),
+        }
+    }
+}

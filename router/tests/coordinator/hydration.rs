@@ -1,0 +1,266 @@
+//! Bringing workers to what they should hold.
+
+use nova_proto_core::messages::SyncReply;
+use nova_router::coordinator::{CoordinatorConfig, Reply, Request, RouterEvent, ShardState};
+
+use crate::world::{SHARDS, World, class, file};
+
+/// What files were read for, of a world whose workers are all there.
+fn texts(world: &World) -> usize {
+    world.read.iter().filter(|(_, what)| *what == "text").count()
+}
+
+fn loaded(world: &World) -> usize {
+    let files = |request: &Request| match request {
+        Request::Load { files, .. } => files.len(),
+        _ => 0,
+    };
+    world.asked.iter().map(|(_, request)| files(request)).sum()
+}
+
+#[test]
+fn a_restarted_worker_gets_all_its_files_again() {
+    let files = ["p/Alpha.java", "p/Beta.java", "p/Gamma.java", "1:D.java"];
+    let mut world = World::with(1, CoordinatorConfig::default(), &files);
+    world.connect_all();
+    world.settle();
+    assert_eq!(world.classes(), "Alpha Beta D Gamma");
+    // Nothing is kept of it.
+    world.caches.clear();
+    let worker = world.coordinator.status()[0].worker.expect("it has one");
+    world.kill(worker);
+    world.run_until("its end is noticed", |world| world.coordinator.status()[0].worker.is_none());
+    // One file changes while nobody serves its shard, and another one after that.
+    world.save(&file(0, "p/Alpha.java"), &class("New"));
+    world.connect_all();
+    world.save(&file(0, "p/Gamma.java"), &class("Delta"));
+    world.settle();
+    assert_eq!(world.classes(), "Beta D Delta New", "no file is forgotten");
+    world.check();
+}
+
+#[test]
+fn a_cached_index_of_an_earlier_run_outranks_nothing_of_this_one() {
+    for edits in [0, 60] {
+        let mut world = World::new(edits);
+        world.connect_all();
+        world.settle();
+        // Its counters are far above those that the next run begins with.
+        for edit in 0..edits {
+            let ticket = world.save(&file(0, "A.java"), &class(&format!("Old{edit}")));
+            world.changed(ticket).expect("it is taken");
+        }
+        world.caches = world.caches.clone();
+        world.write(&file(0, "A.java"), Some(class("Fresh")));
+        world.restart_router();
+        world.connect_all();
+        world.settle();
+        assert_eq!(world.classes(), "B C D Fresh");
+        let ticket = world.index();
+        world.indexed(ticket);
+        assert_eq!(world.classes(), "B C D Fresh");
+    }
+}
+
+#[test]
+fn another_shard_under_the_same_number_gets_nothing_of_the_first_ones_cache() {
+    let mut world = World::new(3);
+    world.connect_all();
+    world.settle();
+    // What was shard 1 is kept under its key; a worker that offers it for shard 2 offers nothing.
+    let status = world.coordinator.status();
+    let (one, two) = (status[1].key.0, status[2].key.0);
+    let image = world.caches.get(&one).cloned().expect("it was kept");
+    world.caches.insert(two, image);
+    world.restart_router();
+    world.connect_all();
+    world.settle();
+    world.check();
+}
+
+#[test]
+fn a_warm_worker_is_asked_for_nothing_that_it_has() {
+    let mut world = World::new(4);
+    world.connect_all();
+    world.settle();
+    assert_eq!((loaded(&world), texts(&world)), (4, 4), "each file is read and sent once");
+    for shard in 0..SHARDS {
+        let worker = world.coordinator.status()[shard as usize].worker.expect("it has one");
+        world.kill(worker);
+    }
+    world.run_until("the end of all", |world| {
+        world.coordinator.status().iter().all(|shard| shard.worker.is_none())
+    });
+    world.asked.clear();
+    world.read.clear();
+    world.connect_all();
+    world.settle();
+    let pages = world.asked.iter().filter(|(_, request)| matches!(request, Request::Page { .. })).count();
+    assert_eq!((loaded(&world), texts(&world), pages), (0, 0, 0), "a digest is enough");
+    assert!(world.read.iter().all(|(_, what)| *what == "unchanged") && world.read.len() == 4);
+    world.check();
+}
+
+#[test]
+fn of_a_shard_that_has_changed_only_the_difference_is_read_and_sent() {
+    let names: Vec<String> = (0..50).map(|number| format!("p/F{number}.java")).collect();
+    let names: Vec<&str> = names.iter().map(String::as_str).chain(["1:D.java"]).collect();
+    let mut world = World::with(5, CoordinatorConfig::default(), &names);
+    world.connect_all();
+    world.settle();
+    let worker = world.coordinator.status()[0].worker.expect("it has one");
+    world.kill(worker);
+    world.write(&file(0, "p/F7.java"), Some(class("Changed")));
+    world.run_until("its end", |world| world.coordinator.status()[0].worker.is_none());
+    world.asked.clear();
+    world.read.clear();
+    world.connect_all();
+    world.settle();
+    assert_eq!((loaded(&world), texts(&world)), (1, 1));
+    world.check();
+}
+
+#[test]
+fn one_bad_file_costs_itself_and_nothing_else() {
+    let mut world = World::new(6);
+    let bad = file(0, "Latin1.java");
+    world.write(&bad, None);
+    world.connect_all();
+    world.settle();
+    let ticket = world.index();
+    let report = world.indexed(ticket);
+    assert_eq!((report.ready, report.failed), (SHARDS, Vec::new()));
+    let skipped: Vec<_> = world.coordinator.desired().unreadable().collect();
+    assert_eq!((skipped.len(), &*skipped[0].path), (1, "Latin1.java"));
+    world.check();
+    // Mended, it is there; it need not be named for ever.
+    let ticket = world.save(&bad, &class("Mended"));
+    assert_eq!(world.changed(ticket).expect("it is taken").skipped, []);
+    assert_eq!(world.coordinator.desired().unreadable().count(), 0);
+    assert_eq!(world.classes(), "A B C D Mended");
+    // And broken again it is named to whoever told of the change.
+    world.write(&bad, None);
+    let ticket = world.change(vec![nova_router::coordinator::Change::Disk(bad)]);
+    let skipped = world.changed(ticket).expect("it is taken").skipped;
+    assert_eq!(skipped.iter().map(|file| &*file.path).collect::<Vec<_>>(), ["Latin1.java"]);
+    world.check();
+}
+
+#[test]
+fn a_change_during_a_sync_is_not_undone_by_it() {
+    for seed in 0..40 {
+        let mut world = World::new(seed);
+        world.delay = 30;
+        world.connect(0..SHARDS);
+        // Somewhere between the beginning of the sync and its end.
+        for _ in 0..seed {
+            world.step();
+        }
+        world.save(&file(0, "A.java"), &class("Saved"));
+        world.open(&file(0, "a/src/B.java"), &class("Unsaved"));
+        world.remove(&file(0, "b/src/C.java"));
+        world.settle();
+        assert_eq!(world.classes(), "D Saved Unsaved", "seed {seed}");
+        world.check();
+    }
+}
+
+#[test]
+fn what_a_sync_has_read_before_a_change_is_not_what_is_known_after_it() {
+    for steps in 0..30 {
+        let mut world = World::new(steps);
+        let place = file(0, "A.java");
+        world.write(&place, None);
+        world.connect(0..SHARDS);
+        for _ in 0..steps {
+            world.step();
+        }
+        let ticket = world.save(&place, &class("Mended"));
+        world.changed(ticket).expect("it is taken");
+        world.settle();
+        assert_eq!(world.classes(), "B C D Mended");
+        assert_eq!(world.coordinator.desired().unreadable().count(), 0, "after {steps} steps");
+    }
+}
+
+#[test]
+fn what_was_read_is_in_memory_within_its_bound() {
+    let names: Vec<String> = (0..300).map(|number| format!("a/src/F{number}.java")).collect();
+    let names: Vec<&str> = names.iter().map(String::as_str).chain(["1:D.java"]).collect();
+    let limit = 2_000;
+    let config = CoordinatorConfig { in_flight_bytes: limit, ..CoordinatorConfig::default() };
+    let mut world = World::with(8, config, &names);
+    for number in 0..300 {
+        world.write(&file(0, &format!("b/src/G{number}.java")), Some(class(&format!("G{number}"))));
+    }
+    let ticket = world.index();
+    world.connect_all();
+    assert_eq!(world.indexed(ticket).files, 601);
+    world.settle();
+    // A read may bring more than the walk has told: here nothing was told of half of the files.
+    assert!(world.peak <= limit + 64 * 1024, "{}", world.peak);
+    assert_eq!(world.coordinator.in_flight(), 0);
+    world.check();
+}
+
+#[test]
+fn shards_take_turns() {
+    let mut names: Vec<String> = (0..400).map(|number| format!("a/src/Big{number}.java")).collect();
+    names.extend((0..40).map(|number| format!("b/src/Small{number}.java")));
+    names.push("1:D.java".into());
+    let names: Vec<&str> = names.iter().map(String::as_str).collect();
+    let config = CoordinatorConfig { in_flight_bytes: 1_000, ..CoordinatorConfig::default() };
+    let mut world = World::with(9, config, &names);
+    world.connect(0..SHARDS);
+    world.settle();
+    let ready = |number: u32| {
+        let is =
+            |event: &RouterEvent| matches!(event, RouterEvent::ShardReady { shard, .. } if *shard == number);
+        world.told.iter().position(is).expect("it is ready")
+    };
+    assert!(ready(2) < ready(1), "ten times as many files ahead of it hold no shard up");
+}
+
+#[test]
+fn a_sync_that_is_refused_is_tried_again_and_not_for_ever() {
+    let mut world = World::new(10);
+    let id = world.connect(0..SHARDS).expect("it is free");
+    // It never says that it has everything.
+    world.sessions.get_mut(&id).expect("just connected").hung = true;
+    world.run_until("the first failure", |world| {
+        world.told.iter().any(|event| matches!(event, RouterEvent::ShardStale { .. }))
+    });
+    world.run_until("the last failure", |world| {
+        world.coordinator.status().iter().all(|shard| matches!(shard.state, ShardState::Failed { .. }))
+    });
+    assert!(world.coordinator.is_settled());
+    // A worker that answers is welcome.
+    world.kill(id);
+    world.run_until("its end", |world| world.coordinator.status()[0].worker.is_none());
+    world.connect_all();
+    world.settle();
+    world.check();
+}
+
+#[test]
+fn a_cached_index_is_searched_at_once_and_named_as_warming() {
+    let mut world = World::new(11);
+    world.connect_all();
+    world.settle();
+    world.write(&file(0, "A.java"), Some(class("New")));
+    world.restart_router();
+    let id = world.connect(0..SHARDS).expect("it is free");
+    world.run_until("a cache is bound", |world| {
+        let known = |(_, request): &(_, Request)| matches!(request, Request::Page { .. });
+        world.asked.iter().rev().take(6).any(known)
+    });
+    world.sessions.get_mut(&id).expect("it lives").lies = Some(|reply| {
+        // As slow as it can be with the rest.
+        assert!(!matches!(reply, Reply::Sync(SyncReply::Current(_))));
+    });
+    let answer = world.search("", 100);
+    assert!(answer.shards.warming > 0, "{:?}", answer.shards);
+    world.sessions.get_mut(&id).expect("it lives").lies = None;
+    world.settle();
+    world.check();
+}

@@ -1,0 +1,172 @@
+//! Searches, and workers that do not answer them.
+
+use std::time::Duration;
+
+use nova_router::coordinator::{Event, Outcome, RouterEvent, SearchError, SearchOptions, ShardCounts};
+
+use crate::world::{SHARDS, World, class, file};
+
+fn options(soft: u64, hard: u64) -> SearchOptions {
+    SearchOptions {
+        limit: 100,
+        soft: Duration::from_millis(soft),
+        hard: Duration::from_millis(hard),
+        ..SearchOptions::default()
+    }
+}
+
+/// A world at work, and the worker of its shard 1.
+fn at_work(seed: u64) -> (World, nova_router::coordinator::WorkerId) {
+    let mut world = World::new(seed);
+    world.connect_all();
+    world.settle();
+    let id = world.coordinator.status()[1].worker.expect("it has one");
+    (world, id)
+}
+
+#[test]
+fn a_hung_worker_costs_one_deadline_and_is_asked_again_when_it_answers() {
+    let (mut world, id) = at_work(1);
+    world.sessions.get_mut(&id).expect("it lives").hung = true;
+    let before = world.now;
+    let ticket = world.start_search("", options(500, 5_000));
+    let answer = world.found(ticket);
+    assert_eq!(world.now - before, Duration::from_millis(500));
+    assert_eq!(answer.shards, ShardCounts { total: SHARDS, answered: SHARDS - 1, warming: 0, failed: 1 });
+    assert!(world.told.contains(&RouterEvent::WorkerSlow { worker: id }));
+    for _ in 0..20 {
+        let before = world.now;
+        let ticket = world.start_search("", options(500, 5_000));
+        assert_eq!(world.found(ticket).shards.failed, 1, "it is not asked");
+        assert!(world.now - before < Duration::from_millis(100), "and nobody waits for it");
+        for _ in 0..5 {
+            world.step();
+        }
+    }
+    world.resume(id);
+    world.run_until("it is asked again", |world| {
+        world.told.contains(&RouterEvent::WorkerAnswers { worker: id })
+    });
+    world.check();
+}
+
+#[test]
+fn without_any_answer_the_hard_deadline_ends_it() {
+    let mut world = World::new(2);
+    let id = world.connect(0..SHARDS).expect("it is free");
+    world.settle();
+    world.sessions.get_mut(&id).expect("it lives").hung = true;
+    let before = world.now;
+    let ticket = world.start_search("", options(100, 3_000));
+    let answer = world.found(ticket);
+    assert_eq!((world.now - before, answer.shards.failed), (Duration::from_secs(3), SHARDS));
+}
+
+#[test]
+fn after_the_soft_deadline_the_first_answer_is_enough() {
+    let mut world = World::new(3);
+    world.connect_all();
+    world.settle();
+    let ids: Vec<_> = world.sessions.keys().copied().collect();
+    ids.iter().for_each(|id| world.sessions.get_mut(id).expect("it lives").hung = true);
+    let ticket = world.start_search("", options(100, 60_000));
+    let before = world.now;
+    world.run_until("the soft deadline", |world| world.now - before >= Duration::from_millis(100));
+    assert!(world.outcomes.is_empty());
+    world.resume(ids[0]);
+    assert_eq!(world.found(ticket).shards.answered, 1);
+    assert!(world.now - before < Duration::from_secs(1));
+}
+
+#[test]
+fn a_worker_that_dies_during_a_search_costs_its_part_only() {
+    let (mut world, id) = at_work(4);
+    world.sessions.get_mut(&id).expect("it lives").hung = true;
+    let ticket = world.start_search("", options(5_000, 9_000));
+    world.kill(id);
+    let before = world.now;
+    let answer = world.found(ticket);
+    assert_eq!((answer.shards.answered, answer.shards.failed), (SHARDS - 1, 1));
+    assert!(world.now - before < Duration::from_secs(1), "nobody waits for the dead");
+}
+
+#[test]
+fn a_cancelled_search_asks_nothing_more_and_answers_nothing() {
+    let (mut world, id) = at_work(5);
+    world.sessions.get_mut(&id).expect("it lives").hung = true;
+    let ticket = world.start_search("", options(5_000, 9_000));
+    world.post(Event::Cancel(ticket));
+    let outcome = world.outcomes.remove(&ticket);
+    assert!(matches!(outcome, Some(Outcome::Found(Err(SearchError::Ended(_))))), "{outcome:?}");
+    world.resume(id);
+    while !world.told.is_empty() && world.step() {
+        world.told.clear();
+    }
+    assert!(world.outcomes.is_empty(), "no late answer");
+    // It was not too slow: nobody waited for it.
+    world.check();
+}
+
+#[test]
+fn no_answer_depends_on_the_division_into_shards_and_workers() {
+    // Initials, in a name that no longer word begins with: an answer that a filter over one shard's names could lose.
+    let files = ["NullPointerException.java", "a/src/OpenPeer.java", "b/src/Npe.java", "1:Napier.java"];
+    let mut one = World::with(6, Default::default(), &files);
+    one.connect(0..SHARDS);
+    let mut many = World::with(7, Default::default(), &files);
+    many.connect_all();
+    for world in [&mut one, &mut many] {
+        world.settle();
+        world.check();
+    }
+    for query in ["npe", "NPE", "n", "ope", ""] {
+        for limit in [1, 2, 100] {
+            assert_eq!(one.search(query, limit).hits, many.search(query, limit).hits, "{query} {limit}");
+        }
+    }
+}
+
+#[test]
+fn a_search_is_answered_while_a_shard_is_synced() {
+    let (mut world, id) = at_work(8);
+    world.kill(id);
+    world.run_until("its end", |world| world.coordinator.status()[1].worker.is_none());
+    world.caches.clear();
+    world.connect_all();
+    let answer = world.search("", 100);
+    assert_eq!((answer.shards.answered, answer.shards.failed), (SHARDS, 0));
+    assert_eq!(answer.shards.warming, 1, "and it says of which part it is not sure");
+    world.settle();
+    world.check();
+}
+
+#[test]
+fn a_file_that_goes_during_a_search_is_no_lie() {
+    for seed in 0..60 {
+        let (mut world, _) = at_work(seed);
+        let ticket = world.start_search("", options(5_000, 9_000));
+        for _ in 0..seed % 6 {
+            world.step();
+        }
+        world.remove(&file(0, "a/src/B.java"));
+        let ticket_too = world.start_search("", options(5_000, 9_000));
+        for ticket in [ticket, ticket_too] {
+            assert_eq!(world.found(ticket).shards.failed, 0);
+        }
+        world.settle();
+        assert_eq!(world.closed, [], "seed {seed}: nobody is thrown out");
+        world.check();
+    }
+}
+
+#[test]
+fn a_wrong_query_is_told_and_nobody_is_asked() {
+    let (mut world, _) = at_work(9);
+    world.asked.clear();
+    for (query, limit) in [("x".repeat(257), 10), ("x".to_owned(), 10_001)] {
+        let ticket = world.start_search(&query, SearchOptions { limit, ..SearchOptions::default() });
+        assert!(matches!(world.outcome(ticket), Outcome::Found(Err(SearchError::Query(_)))));
+    }
+    assert!(world.asked.is_empty());
+    let _ = class("");
+}
