@@ -13,7 +13,7 @@ use tokio::time::{sleep, timeout};
 use super::{Answer, Application, By, End, Op, Subject, Trouble};
 
 /// How long something may take to come; only a subject that fails makes the runner wait so long.
-const PATIENCE: Duration = Duration::from_secs(10);
+const PATIENCE: Duration = Duration::from_secs(60);
 
 /// How often a process is looked at.
 const LOOK_AGAIN: Duration = Duration::from_millis(20);
