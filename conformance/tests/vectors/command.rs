@@ -34,7 +34,10 @@ fn a_wrong_subject_fails_and_is_told_how_to_see_it_again() {
     let subject = format!("sh -c \"{}\"", mute.replace('$', ""));
     let (code, out, _) = ran(&[&PREFACE[..], &["--fail-fast", "--subject", &subject]].concat());
     assert_eq!(code, Some(1), "{out}");
-    assert!(out.contains("FAILED preface.") && out.contains("  again: nova-conformance run --subject"), "{out}");
+    assert!(
+        out.contains("FAILED preface.") && out.contains("  again: nova-conformance run --subject"),
+        "{out}"
+    );
     // A word too many is no answer.
     let (code, out, _) = ran(&[&PREFACE[..], &["--fail-fast", "--subject", "yes {}"]].concat());
     assert_eq!(code, Some(1));

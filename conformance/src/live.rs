@@ -10,7 +10,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::runtime::Runtime;
 use tokio::time::{sleep, timeout};
 
-use super::{Answer, Application, By, End, Op, Subject, Trouble};
+use crate::subject::{Answer, Application, By, End, Op, Subject, Trouble};
 
 /// How long something may take to come; only a subject that fails makes the runner wait so long.
 const PATIENCE: Duration = Duration::from_secs(60);
