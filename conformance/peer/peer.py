@@ -638,7 +638,8 @@ class Connection:
             if made.deadline is not None and not made.given_up:
                 found.append((made.deadline, lambda now, made=made: self.call_late(made)))
         found.sort(key=lambda pair: pair[0])
-        for at in (self.drain_at, self.peer_drain_at):
+        # R-16-24: a GoAway that waits holds up the time in it.
+        for at in (self.drain_at if self.drain_sent else None, self.peer_drain_at):
             if at is not None:
                 found.append((at, lambda now: self.end("DRAIN_DEADLINE", "", "local")))
         for since in (self.unacked_since, self.blocked_since):

@@ -1,31 +1,8 @@
-//! The conformance suite of remote RPC v3, and the runner that plays it.
-//!
-//! ```text
-//!   vectors/*.json ─► vector ─► judge ◄──► subject: the core in process, a program, a socket
-//!                                 │
-//!                               wire: its own decoder, written from PROTOCOL.md
-//! ```
-//!
-//! `docs/CONFORMANCE.md` describes vectors, contract and commands. What judges ([`wire`], [`judge`]) shares nothing with
-//! the core: a fault there cannot hide itself.
+//! `nova-conformance`: plays the vectors with Nova's core, with other programs and over sockets; `docs/CONFORMANCE.md`.
 
-#[cfg(feature = "sockets")]
 pub mod capture;
-#[cfg(feature = "sockets")]
 pub mod cli;
-pub mod coverage;
-pub mod document;
-pub mod expectations;
-pub mod judge;
-pub mod matrix;
-pub mod report;
-pub mod run;
-pub mod subject;
-pub mod vector;
-pub mod wire;
+pub mod live;
 
-/// The vectors of this repository.
-pub const VECTORS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/vectors");
-
-/// What of them is known to fail.
-pub const EXPECTATIONS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/expectations.toml");
+pub use nova_conformance_core::Core;
+pub use nova_conformance_judge::*;

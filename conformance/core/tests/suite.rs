@@ -2,17 +2,17 @@
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use nova_conformance::expectations::Expectations;
-use nova_conformance::report;
-use nova_conformance::run::{Options, Results, Status, run};
-use nova_conformance::subject::core::Core;
-use nova_conformance::vector::{Selection, Split, Suite, Transport};
+use nova_conformance_core::Core;
+use nova_conformance_judge::expectations::Expectations;
+use nova_conformance_judge::report;
+use nova_conformance_judge::run::{Options, Results, Status, run};
+use nova_conformance_judge::vector::{Selection, Split, Suite, Transport};
 
 /// Without section A, which is played where the whole workspace is tested.
 const LEAST: usize = 4000;
 
 fn play(splits: &[Split]) -> Results {
-    let suite = Suite::load(nova_conformance::VECTORS.as_ref()).expect("the vectors are in order");
+    let suite = Suite::load(nova_conformance_judge::VECTORS.as_ref()).expect("the vectors are in order");
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     let options = Options {
         selection: Selection::default(),
@@ -22,7 +22,8 @@ fn play(splits: &[Split]) -> Results {
         role: None,
         fail_fast: true,
         implementation: "core".to_owned(),
-        expectations: Expectations::load(nova_conformance::EXPECTATIONS.as_ref()).expect("expectations"),
+        expectations: Expectations::load(nova_conformance_judge::EXPECTATIONS.as_ref())
+            .expect("expectations"),
     };
     let results = run(&suite, &options, &mut Core::default(), |case, outcome| {
         if let Status::Failed(fault) = &outcome.status {

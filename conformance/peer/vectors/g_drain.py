@@ -52,6 +52,13 @@ both("deadline-zero", "A drain of 0 ms: GoAway is sent, and then the connection 
     "16-7- 16-24+ 16-24-",
     lambda s: [asked(s), do("drain", deadline_ms=0, tx=[GoAway(0)], ev=[e_cancelled(s.p(1))],
     end=s.bad("DRAIN_DEADLINE", last=s.p(1)))])
+both("time-waits-for-goaway", "The time that GoAway names passes while the transport takes nothing: GoAway comes all the same.",
+    "liveness", "16-24+", lambda s: ([asked(s), takes(0), do("drain", deadline_ms=50)], [
+    branch("waited", True, "GoAway waits to be handed over, and its time with it (R-16-24)", [after(100),
+        takes("all", tx=[GoAway(50)], ev=[e_cancelled(s.p(1))], end=end("DRAIN_DEADLINE", last=s.p(1)))]),
+    branch("was handed over", False, "GoAway was handed to the transport before, and counts as sent (R-14-4)",
+        [after(100, ev=[e_cancelled(s.p(1))], end=silent("DRAIN_DEADLINE")),
+        takes("all", tx=[GoAway(50), may(Close("DRAIN_DEADLINE", last=s.p(1)))])])]))
 both("deadline-zero-idle", "A drain of 0 ms where nothing is open: it has drained.", "liveness", "16-6+ 16-24+",
     lambda s: [do("drain", deadline_ms=0, tx=[GoAway(0)], end=s.bad("DRAINED"))])
 both("twice", "Draining twice sends GoAway once, and keeps the first time.", "positive", "16-2+ 16-2-",

@@ -112,7 +112,7 @@ pub fn main() -> ExitCode {
 }
 
 fn serve() -> Result<ExitCode, Stop> {
-    let supported = subject::serve::serve(io::stdin().lock(), io::stdout().lock())?;
+    let supported = nova_conformance_core::serve::serve(io::stdin().lock(), io::stdout().lock())?;
     let unsupported = u8::try_from(subject::program::UNSUPPORTED).unwrap_or(1);
     Ok(if supported { ExitCode::SUCCESS } else { ExitCode::from(unsupported) })
 }

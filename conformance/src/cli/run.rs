@@ -12,11 +12,11 @@ use nova_transport_tokio::{
 
 use super::reports::write;
 use super::{Stop, VectorsArg};
+use crate::Core;
 use crate::expectations::Expectations;
+use crate::live::Live;
 use crate::report::{self, CaseLine, LastLine};
 use crate::run::{Options, Outcome, Results, Status, run as play};
-use crate::subject::core::Core;
-use crate::subject::live::Live;
 use crate::subject::program::Program;
 use crate::subject::{Role, Subject};
 use crate::vector::{Case, Class, Selection, Split, Transport};

@@ -4,8 +4,8 @@ use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
+use nova_conformance::live::Live;
 use nova_conformance::subject::Role;
-use nova_conformance::subject::live::Live;
 use nova_transport_tokio::{
     Address, ClientTls, ClientTlsFiles, ConnectOptions, IdentityFiles, ListenOptions, ServerTls,
     ServerTlsFiles,

@@ -2,6 +2,7 @@
 
 #[path = "../../../transport-tokio/tests/common/certificates.rs"]
 mod certificates;
+mod command;
 mod coverage;
 mod live;
 mod program;

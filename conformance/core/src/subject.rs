@@ -11,11 +11,13 @@ use nova_proto_core::{
 };
 use serde_json::{Map, Value, json};
 
-use super::nova::Worker;
-use super::{
-    Answer, Application, By, CallOp, Config, End, Op, Role, State, Subject, Trouble, section_a, typed,
+use nova_conformance_judge::subject::{
+    Answer, Application, By, CallOp, Config, End, Op, Role, State, Subject, Trouble,
 };
-use crate::vector::{from_hex, to_hex};
+use nova_conformance_judge::vector::{from_hex, to_hex};
+
+use crate::nova::Worker;
+use crate::{section_a, typed};
 
 /// How long a worker may take to end when it is asked to.
 const DRAIN_WITHIN: Duration = Duration::from_secs(5);

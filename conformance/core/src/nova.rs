@@ -7,7 +7,7 @@ use nova_proto_core::messages::{MAX_SHARDS, ShardRange, Token, WorkerHello, enco
 use nova_worker::cache::Store;
 use nova_worker::service::WorkerService;
 
-use super::{Nova, Trouble};
+use nova_conformance_judge::subject::{Nova, Trouble};
 
 /// A worker that answers at once.
 #[derive(Debug)]

@@ -10,10 +10,10 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::runtime::Runtime;
 use tokio::time::{sleep, timeout};
 
-use super::{Answer, Application, By, End, Op, Subject, Trouble};
+use crate::subject::{Answer, Application, By, End, Op, Subject, Trouble};
 
 /// How long something may take to come; only a subject that fails makes the runner wait so long.
-const PATIENCE: Duration = Duration::from_secs(10);
+const PATIENCE: Duration = Duration::from_secs(60);
 
 /// How often a process is looked at.
 const LOOK_AGAIN: Duration = Duration::from_millis(20);

@@ -9,7 +9,7 @@ use crate::subject::{Role, Subject, unfit};
 use crate::vector::{Branch, Case, File, Preset, Selection, Split, Step, Suite, Transport};
 
 /// How often a router may refuse a claim for now before that is a failure, and how long each time.
-const MOST_REFUSALS: u32 = 5;
+const MOST_REFUSALS: u32 = 20;
 const LONGEST_REFUSAL: Duration = Duration::from_secs(2);
 
 /// How to play.

@@ -2,7 +2,7 @@
 
 use std::sync::LazyLock;
 
-const TEXT: &str = include_str!("../../docs/PROTOCOL.md");
+const TEXT: &str = include_str!("../../../docs/PROTOCOL.md");
 
 /// One sentence with MUST or MUST NOT.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -1,20 +1,9 @@
 //! What is tested, behind one face: an op goes in, everything that came of it comes out.
 //!
 //! [`Op`] and [`Answer`] are also the lines of the contract in `docs/CONFORMANCE.md`: [`program`] speaks it to another
-//! program, [`serve`] is such a program.
+//! program.
 
-pub mod core;
-#[cfg(feature = "sockets")]
-pub mod live;
-#[cfg(feature = "nova")]
-mod nova;
-#[cfg(not(feature = "nova"))]
-#[path = "without_nova.rs"]
-mod nova;
 pub mod program;
-mod section_a;
-pub mod serve;
-mod typed;
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};

@@ -9,9 +9,9 @@ use nova_proto_core::{PeerError, messages};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
-use crate::vector::from_hex;
-use crate::vector::to_hex;
-use crate::wire::{self, Arm, Type};
+use nova_conformance_judge::vector::from_hex;
+use nova_conformance_judge::vector::to_hex;
+use nova_conformance_judge::wire::{self, Arm, Type};
 
 /// The names of kinds of symbols as serde writes them, by number.
 const SYMBOL_KINDS: [&str; 12] = [

@@ -2,11 +2,12 @@
 
 use std::io::{self, BufRead, Write};
 
-use super::core::Core;
-use super::{Op, Subject, Trouble};
+use nova_conformance_judge::subject::{Op, Subject, Trouble};
+
+use crate::Core;
 
 /// Answers lines until there are none any more. Returns whether everything asked for was supported: if not, the process
-/// should end with [`UNSUPPORTED`](super::program::UNSUPPORTED).
+/// should end with [`UNSUPPORTED`](nova_conformance_judge::subject::program::UNSUPPORTED).
 ///
 /// # Errors
 /// If standard input or output breaks, or a line is no op.

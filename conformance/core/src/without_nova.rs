@@ -3,7 +3,7 @@
 use bytes::Bytes;
 use nova_proto_core::ErrorReply;
 
-use super::{Nova, Trouble};
+use nova_conformance_judge::subject::{Nova, Trouble};
 
 /// A worker that there cannot be.
 #[derive(Debug)]

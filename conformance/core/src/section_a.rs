@@ -4,7 +4,7 @@ use nova_proto_core::messages::{Found, SymbolHit, SymbolKind, merge};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::Trouble;
+use nova_conformance_judge::subject::Trouble;
 
 /// The value of a function.
 pub(super) fn compute(function: &str, args: &Value) -> Result<Value, Trouble> {
@@ -97,7 +97,7 @@ mod of_worker {
     use serde_json::Value;
 
     use super::{Trouble, kind, read};
-    use crate::vector::{from_hex, to_hex};
+    use nova_conformance_judge::vector::{from_hex, to_hex};
 
     pub(super) fn compute(function: &str, args: &Value) -> Result<Value, Trouble> {
         match function {

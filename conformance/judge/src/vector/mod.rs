@@ -62,7 +62,7 @@ pub struct Preset {
 
 /// What sort of thing a case is about.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
-#[cfg_attr(feature = "sockets", derive(clap::ValueEnum))]
+#[cfg_attr(feature = "clap", derive(clap::ValueEnum))]
 #[serde(rename_all = "snake_case")]
 #[expect(missing_docs, reason = "docs/CONFORMANCE.md says it")]
 pub enum Class {
@@ -85,7 +85,7 @@ pub enum Verdict {
 
 /// How `rx` is cut.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Deserialize)]
-#[cfg_attr(feature = "sockets", derive(clap::ValueEnum))]
+#[cfg_attr(feature = "clap", derive(clap::ValueEnum))]
 #[serde(rename_all = "snake_case")]
 pub enum Split {
     /// Not at all.
