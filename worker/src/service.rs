@@ -326,7 +326,7 @@ impl Inner {
             }
             snapshots.push(snapshot);
         }
-        let found = search_all(&snapshots, &query, limit);
+        let found = search_all(&snapshots, &query, limit, SearchSymbols::REPLY_MAX as usize);
         // More ranges than fit cannot be: they are part of the request's.
         let warming = shard_ranges(warming).unwrap_or_else(|| request.shards.clone());
         Ok(fitting(SearchReply { hits: found.hits, truncated: found.truncated, warming }))
