@@ -81,24 +81,23 @@ impl Scanner<'_> {
     }
 
     /// Whether `token` is the first word of a member because the `{` in front of it is missing.
-    fn begins_member(&self, kind: SymbolKind, previous: Token, token: Token) -> bool {
+    fn begins_member(&mut self, kind: SymbolKind, previous: Token, token: Token) -> bool {
         // In correct code, one of two words in a row is `permits`; type parameters and components, of which
         // `previous` is the opening bracket, end like a word.
         let in_row = matches!(previous.kind, Kind::Word(Word::Identifier) | Kind::Symbol(b'<' | b'('))
             && self.lexer.bytes_of(previous) != b"permits"
             && self.lexer.bytes_of(token) != b"permits";
         // A constant looks like nothing in particular.
-        let looks_right = || kind == SymbolKind::Enum || self.lexer.member_ahead(token.start).is_certain();
-        in_row && self.lexer.is_line_between(previous, token) && looks_right()
+        in_row
+            && self.lexer.is_line_between(previous, token)
+            && (kind == SymbolKind::Enum || self.lexer.member_ahead(token.start).is_certain())
     }
 
     /// Whether the members of the type follow although its header broke off at `token`: not if that begins
     /// a neighbour, which shows by its indentation.
     fn is_body_without_brace(&self, name: Token, token: Token) -> bool {
-        match (self.lexer.indent(token.start), self.lexer.line_indent(name.start)) {
-            (Some(inner), Some(outer)) => inner > outer,
-            _ => false,
-        }
+        let is_deeper = |inner| self.lexer.line_indent(name.start).is_some_and(|outer| inner > outer);
+        self.lexer.indent(token.start).is_some_and(is_deeper)
     }
 
     /// Reads the components of a record; the `(` was just read.
