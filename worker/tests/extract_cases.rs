@@ -131,6 +131,18 @@ fn odd_files() {
     assert_eq!(symbols("class A {\u{c}int x;\u{b}int y; }"), ["class A", "field A.x", "field A.y"]);
 }
 
+/// Characters that nobody sees come along with pasted text.
+#[test]
+fn words_of_nothing_visible_are_white_space() {
+    assert_eq!(symbols("class A { int x \u{200b}; }"), ["class A", "field A.x"]);
+    assert_eq!(
+        symbols("class A { int \u{feff}x\u{200b}, \\u200b \u{ad}y; }"),
+        ["class A", "field A.x", "field A.y"]
+    );
+    assert_eq!(symbols("package \u{200b}a.\u{2060}b;\u{200b} class \u{200b} A { }"), ["class a.b.A"]);
+    assert_eq!(symbols("module \u{200b} { }"), [""; 0]);
+}
+
 #[test]
 fn nesting_is_bounded() {
     let depth = 5000;

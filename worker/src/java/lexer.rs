@@ -6,7 +6,7 @@ use memchr::{memchr2, memmem, memrchr2};
 
 use super::recovery::Member;
 use super::steps;
-use super::words::Word;
+use super::words::{Word, is_ignorable};
 
 /// Classes of bytes, as bits, so that one table serves every search.
 pub(super) mod class {
@@ -266,12 +266,23 @@ impl<'a> Lexer<'a> {
             } else if byte == b'/' {
                 let Some(end) = self.comment_end(self.pos) else { return };
                 self.pos = end;
-            } else if class & class::HIGH != 0 && self.wide_space(self.pos) > 0 {
-                self.pos += self.wide_space(self.pos);
+            } else if class & class::HIGH != 0 {
+                match self.wide_space(self.pos).max(self.ignorable(self.pos)) {
+                    0 => return,
+                    length => self.pos += length,
+                }
             } else {
                 return;
             }
         }
+    }
+
+    /// The length of a character outside ASCII that Java ignores inside of names. No name begins with one; where it
+    /// stands alone, pasted with other text, it must not become a name that is empty.
+    fn ignorable(&self, at: usize) -> usize {
+        let end = at + utf8_len(self.byte(at));
+        let character = self.bytes.get(at..end).and_then(|bytes| std::str::from_utf8(bytes).ok());
+        character.filter(|text| text.contains(is_ignorable)).map_or(0, str::len)
     }
 
     fn word_end(&self, mut at: usize) -> usize {
