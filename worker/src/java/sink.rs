@@ -27,6 +27,11 @@ impl<'a> Sink<'a> {
         self.outline.set_package(name);
     }
 
+    /// The package set last; empty if none was.
+    pub(super) fn package(&self) -> &str {
+        self.outline.package()
+    }
+
     /// Adds the declaration that `name` names. Tokens must come in source order.
     pub(super) fn declare(&mut self, kind: SymbolKind, name: Token, parent: Option<u32>) -> Option<u32> {
         let text = self.text(name);

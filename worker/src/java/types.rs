@@ -9,14 +9,20 @@ use super::words::Word;
 impl Scanner<'_> {
     /// Reads a type up to the `{` of its body. The keyword was just read.
     pub(super) fn type_declaration(&mut self, kind: SymbolKind) {
+        self.had_type = true;
         let token = self.lexer.peek();
         let name = Some(token).filter(|token| token.kind == Kind::Word(Word::Identifier));
         let symbol = name.and_then(|name| {
             self.lexer.pos = name.end;
             self.sink.declare(kind, name, self.enclosing())
         });
-        if self.header(kind, token, symbol) {
-            self.open(kind, name, symbol);
+        let container = self.container_inside(name);
+        let has_components = kind == SymbolKind::Record && container.is_some();
+        let has_body = self.header(kind, token, symbol, has_components);
+        match container {
+            Some(container) if has_body => self.open(kind, name, symbol, container),
+            None if has_body => self.body(),
+            _ => {}
         }
     }
 
@@ -39,8 +45,13 @@ impl Scanner<'_> {
     }
 
     /// Reads what stands between the name and the body of a type. Returns whether the body follows.
-    fn header(&mut self, kind: SymbolKind, name: Token, symbol: Option<u32>) -> bool {
-        let mut has_components = kind != SymbolKind::Record;
+    fn header(
+        &mut self,
+        kind: SymbolKind,
+        name: Token,
+        symbol: Option<u32>,
+        mut has_components: bool,
+    ) -> bool {
         let mut previous = name;
         loop {
             let token = self.lexer.token();
@@ -48,11 +59,11 @@ impl Scanner<'_> {
                 Kind::Symbol(b'{') => return true,
                 Kind::Symbol(b';') => return false,
                 Kind::Symbol(b'(') if has_components => {
-                    self.lexer.parentheses();
+                    has_components = false;
+                    self.components(symbol);
                 }
                 Kind::Symbol(b'(') => {
-                    has_components = true;
-                    self.components(symbol);
+                    self.lexer.parentheses();
                 }
                 Kind::Symbol(b'<') => {
                     if !self.lexer.conflict_marker(token) {
