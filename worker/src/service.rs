@@ -332,11 +332,12 @@ impl Inner {
             }
             snapshots.push(snapshot);
         }
-        let found = search_all(&snapshots, &query, limit);
+        let most = reply_max.min(SearchSymbols::REPLY_MAX) as usize;
+        let found = search_all(&snapshots, &query, limit, most);
         // In more pieces than an answer may name, all that was asked about counts as warming.
         let warming = shard_ranges(warming).unwrap_or_else(|| request.shards.clone());
         let reply = SearchReply { hits: found.hits, truncated: found.truncated, warming };
-        Ok(fitting(reply, reply_max.min(SearchSymbols::REPLY_MAX) as usize))
+        Ok(fitting(reply, most))
     }
 
     fn numbers(&self, ranges: &[ShardRange]) -> Result<Vec<u32>, ErrorReply> {

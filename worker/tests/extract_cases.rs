@@ -131,6 +131,51 @@ fn odd_files() {
     assert_eq!(symbols("class A {\u{c}int x;\u{b}int y; }"), ["class A", "field A.x", "field A.y"]);
 }
 
+/// Characters that nobody sees come along with pasted text.
+#[test]
+fn words_of_nothing_visible_are_white_space() {
+    assert_eq!(symbols("class A { int x \u{200b}; }"), ["class A", "field A.x"]);
+    assert_eq!(
+        symbols("class A { int \u{feff}x\u{200b}, \\u200b \u{ad}y; }"),
+        ["class A", "field A.x", "field A.y"]
+    );
+    assert_eq!(symbols("package \u{200b}a.\u{2060}b;\u{200b} class \u{200b} A { }"), ["class a.b.A"]);
+    assert_eq!(symbols("module \u{200b} { }"), [""; 0]);
+}
+
+#[test]
+fn a_file_has_one_package() {
+    assert_eq!(symbols("package a; class A { package int x; }"), ["class a.A", "field a.A.x"]);
+    assert_eq!(symbols("package a; class A { package b; int x; }"), ["class a.A", "field a.A.x"]);
+    assert_eq!(symbols("package a; class A { } package b; class B { }"), ["class a.A", "class a.B"]);
+    assert_eq!(symbols("package a; package ; class A { }"), ["class a.A"]);
+}
+
+#[test]
+fn containers_are_bounded() {
+    let name = |bytes: usize| "n".repeat(bytes);
+    let found = |text: &str| {
+        let names = |found: &String| found.rsplit(['.', ' ']).next().map(|name| name[..1].to_owned());
+        symbols(text).iter().filter_map(names).collect::<String>()
+    };
+    // The longest container, and one byte more.
+    let of = |outer, inner| {
+        format!("class {} {{ class {} {{ int x; }} int y; }} class Z {{ }}", name(outer), name(inner))
+    };
+    assert_eq!(found(&of(2000, 2095)), "nnxyZ");
+    assert_eq!(found(&of(2000, 2096)), "nnyZ");
+    assert_eq!(found(&of(5000, 1)), "nZ");
+    let in_package = |bytes| format!("package {}; class A {{ int x; }} class B {{ }}", name(bytes));
+    assert_eq!(found(&in_package(4094)), "AxB");
+    assert_eq!(found(&in_package(4095)), "AB");
+    assert_eq!(symbols(&in_package(4097)), ["class A", "field A.x", "class B"]);
+    let components = |bytes| format!("record {}(int x) {{ int y; }} class Z {{ }}", name(bytes));
+    assert_eq!(found(&components(4096)), "nxyZ");
+    assert_eq!(found(&components(4097)), "nZ");
+    // Too long a name even for a declaration.
+    assert_eq!(found(&components(70_000)), "Z");
+}
+
 #[test]
 fn nesting_is_bounded() {
     let depth = 5000;

@@ -94,6 +94,15 @@ fn soup() -> impl Strategy<Value = String> {
     prop::collection::vec(select(&PIECES[..]), 0..120).prop_map(|pieces| pieces.concat())
 }
 
+/// Pieces between which stand characters that count for nothing, or in front of names as white space.
+fn soup_with_ignorables() -> impl Strategy<Value = String> {
+    let ignorable = select(
+        &["\u{200b}", "\u{feff}", "\u{ad}", "\u{e0001}", "\\u200b", "\u{85}", "\u{1}", "\u{1}\u{9f}"][..],
+    );
+    prop::collection::vec(prop_oneof![2 => select(&PIECES[..]), 1 => ignorable], 0..120)
+        .prop_map(|pieces| pieces.concat())
+}
+
 fn realistic() -> String {
     let fixtures = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures");
     let read = |name| fs::read_to_string(fixtures.join(name)).expect("is in the repository");
@@ -148,6 +157,16 @@ proptest! {
     #[test]
     fn any_text_is_read(text in "(?s).{0,200}") {
         prop_assert!(extract(&text).len() <= text.len());
+    }
+
+    #[test]
+    fn no_name_is_empty(text in prop_oneof!["(?s).{0,200}", soup_with_ignorables()]) {
+        for text in [&text, &format!("package {text}; class A {{ int {text}; }}")] {
+            let outline = extract(text);
+            prop_assert!(outline.iter().all(|found| !found.name.is_empty()), "{:?}", outline);
+            let package = outline.package();
+            prop_assert!(package.is_empty() || package.split('.').all(|part| !part.is_empty()), "{}", package);
+        }
     }
 
     // Without the characters that do not count in names, so that names are in the text letter by letter.

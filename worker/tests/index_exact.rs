@@ -4,7 +4,7 @@ use std::cmp::Reverse;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use nova_proto_core::messages::{Found, SymbolHit, SymbolKind, merge};
+use nova_proto_core::messages::{Found, SymbolHit, SymbolKind, encode, merge};
 use nova_worker::index::{KindSet, Query, Snapshot, search_all};
 use nova_worker::{Declaration, Outline};
 use proptest::collection::{btree_map, vec};
@@ -140,11 +140,6 @@ fn check_contents(snapshot: &Snapshot, files: &Files) -> Result<(), TestCaseErro
     let listed: Vec<_> =
         snapshot.iter().map(|(path, outline)| (Arc::clone(path), Arc::new(outline))).collect();
     prop_assert_eq!(listed, Vec::from_iter(files.clone()));
-    for (path, outline) in files {
-        let found = snapshot.outline(path);
-        prop_assert_eq!(found.as_ref(), Some(&**outline));
-    }
-    prop_assert!(snapshot.outline("nowhere").is_none());
     Ok(())
 }
 
@@ -209,10 +204,77 @@ proptest! {
                 shards[shard].insert(Arc::clone(path), Arc::clone(outline));
             }
             let shards: Vec<_> = shards.iter().map(snapshot).collect();
-            prop_assert_eq!(&search_all(&shards, &query, limit), &expected);
+            prop_assert_eq!(&search_all(&shards, &query, limit, usize::MAX), &expected);
             prop_assert_eq!(merged(shards.iter().map(|shard| shard.search(&query, limit)), limit), expected.clone());
         }
     }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(300) })]
+
+    /// What a bound in bytes leaves is the beginning of the answer, as long as it can be, and says that it is cut.
+    #[test]
+    fn an_answer_of_few_bytes_is_a_prefix(
+        files in files(),
+        query in query(),
+        limit in limit(),
+        max_bytes in 0..3000_usize,
+    ) {
+        let whole = full_scan(&files, &query, limit);
+        let found = search_all(&[snapshot(&files)], &query, limit, max_bytes);
+        let bytes = |hits: &[SymbolHit]| hits.iter().map(|hit| encode(hit).len()).sum::<usize>();
+        let count = found.hits.len();
+        prop_assert_eq!(&found.hits[..], &whole.hits[..count]);
+        prop_assert!(bytes(&found.hits) <= max_bytes);
+        prop_assert_eq!(found.truncated, whole.truncated || count < whole.hits.len());
+        // One hit more would not have been sure to fit: besides its texts it may take 31 bytes.
+        let (one_more, slack) = (whole.hits.len().min(count + 1), 31 * (count + 1));
+        prop_assert!(count == whole.hits.len() || bytes(&whole.hits[..one_more]) + slack > max_bytes);
+    }
+}
+
+/// One small file is enough for an answer that no memory holds: each hit has a container of its own.
+#[test]
+fn hits_with_long_texts_are_bounded_in_bytes() {
+    let mut outline = Outline::new("");
+    let long = "n".repeat(60_000);
+    let mut parent = None;
+    for _ in 0..8 {
+        parent =
+            outline.push(Declaration { name: &long, kind: SymbolKind::Class, parent, line: 1, column: 1 });
+    }
+    for line in 2..2002 {
+        outline.push(Declaration { name: "zz", kind: SymbolKind::Field, parent, line, column: 1 });
+    }
+    let snapshots = [Snapshot::new([("A.java".into(), Arc::new(outline))])];
+    let query = Query::parse("zz", KindSet::ALL).unwrap();
+    let container = 8 * 60_001;
+    let found = search_all(&snapshots, &query, 2000, 20 * container);
+    assert_eq!(found.hits.len(), 19);
+    assert!(found.truncated);
+    assert!(found.hits.iter().zip(2..).all(|(hit, line)| hit.line == line && hit.name == "zz"));
+    assert!(search_all(&snapshots, &query, 2000, container).hits.is_empty());
+}
+
+/// The greatest numbers and the longest texts: what the bound reckons for them is never too little.
+#[test]
+fn no_hit_encodes_to_more_than_is_reckoned() {
+    let mut outline = Outline::new("p");
+    let name = "n".repeat(usize::from(u16::MAX));
+    outline.push(Declaration {
+        name: &name,
+        kind: SymbolKind::Field,
+        parent: None,
+        line: u32::MAX,
+        column: u32::MAX,
+    });
+    let snapshots = [Snapshot::new([("d/".repeat(10_000).into(), Arc::new(outline))])];
+    let query = Query::parse("n", KindSet::ALL).unwrap();
+    let whole = search_all(&snapshots, &query, 1, usize::MAX);
+    let bytes = encode(&whole.hits[0]).len();
+    assert_eq!(search_all(&snapshots, &query, 1, bytes - 1), Found { hits: vec![], truncated: true });
+    assert_eq!(search_all(&snapshots, &query, 1, bytes + 31), whole);
 }
 
 /// How a shard that can send no more than `cut` hits answers.
@@ -276,9 +338,10 @@ fn of_equal_paths_the_last_counts() {
     let two = Arc::new(Outline::new("two"));
     let path: Arc<str> = "a".into();
     let snapshot = Snapshot::new([(Arc::clone(&path), Arc::clone(&one)), (Arc::clone(&path), two)]);
-    assert_eq!(snapshot.outline("a").unwrap().package(), "two");
+    let package = |snapshot: &Snapshot| snapshot.iter().next().expect("a file").1.package().to_owned();
+    assert_eq!(package(&snapshot), "two");
     let snapshot = snapshot.apply([(path, one)], ["a"]);
-    assert_eq!(snapshot.outline("a").unwrap().package(), "one");
+    assert_eq!(package(&snapshot), "one");
     assert_eq!(snapshot.apply([], ["a", "a", "b"]).files(), 0);
 }
 
@@ -301,7 +364,7 @@ fn ties_are_broken_by_path_across_snapshots_and_by_line_before_column() {
     ];
     let snapshots = shards.each_ref().map(snapshot);
     for limit in 0..7 {
-        let found = search_all(&snapshots, &query, limit);
+        let found = search_all(&snapshots, &query, limit, usize::MAX);
         let places: Vec<_> = found.hits.iter().map(|hit| (&*hit.path, hit.line)).collect();
         assert_eq!(places, [("a", 2), ("a", 3), ("a", 4), ("a", 9), ("b", 1), ("c", 1)][..limit.min(6)]);
         assert_eq!(found.truncated, limit < 6);

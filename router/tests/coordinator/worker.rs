@@ -89,7 +89,7 @@ impl Worker {
                 let shards: Vec<&Shard> = numbers.iter().map(|number| &self.shards[number]).collect();
                 let snapshots: Vec<Snapshot> = shards.iter().map(|shard| shard.snapshot()).collect();
                 let warming = numbers.iter().filter(|number| !self.shards[number].is_current()).copied();
-                let found = search_all(&snapshots, &query, request.limit as usize);
+                let found = search_all(&snapshots, &query, request.limit as usize, usize::MAX);
                 let warming = shard_ranges(warming).expect("few shards");
                 Reply::Search(SearchReply { hits: found.hits, truncated: found.truncated, warming })
             }

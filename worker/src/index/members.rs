@@ -27,7 +27,8 @@ pub(super) fn search<'a>(layer: &'a Layer, query: &Query, containers: &Container
             Some((name, part)) if segment.slots_of(name).contains(&slot) => (name, part),
             _ => {
                 let name = segment.name_at(last.map_or(0, |(name, _)| name), slot);
-                (name, query.name_part(segment.known_name(name)))
+                let may_match = segment.names.has_letters(name, query.pattern.characters);
+                (name, may_match.then(|| query.name_part(segment.known_name(name))).flatten())
             }
         };
         last = Some((name, part));

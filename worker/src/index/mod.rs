@@ -1,7 +1,8 @@
 //! Immutable snapshots of a shard's symbols and the exact search over them.
 //!
 //! [`Snapshot`] holds the declarations of many files, [`Query`] says what is sought and what each symbol scores.
-//! A search returns exactly what scoring every symbol and sorting by [`HitKey`](nova_proto_core::messages::HitKey) would return.
+//! A search returns exactly what scoring every symbol and sorting by [`HitKey`](nova_proto_core::messages::HitKey)
+//! would return.
 
 mod builder;
 mod kinds;

@@ -22,9 +22,10 @@ use super::top::{Candidate, Top};
 use super::{Query, Snapshot};
 
 /// The best `limit` matches of `query` in all of `snapshots`, which must not share files: what
-/// [`merge`](nova_proto_core::messages::merge) makes of their single answers, but in one go.
+/// [`merge`](nova_proto_core::messages::merge) makes of their single answers, but in one go. They are fewer if their
+/// encoding would take more than about `max_bytes` (by 31 bytes a hit at most), and no more than that is built.
 #[must_use]
-pub fn search_all(snapshots: &[Snapshot], query: &Query, limit: usize) -> Found {
+pub fn search_all(snapshots: &[Snapshot], query: &Query, limit: usize, max_bytes: usize) -> Found {
     let mut top = Top::new(limit.saturating_add(1));
     let layers = || snapshots.iter().flat_map(Snapshot::layers).filter(|layer| layer.live_symbols() > 0);
     match &query.containers {
@@ -38,7 +39,7 @@ pub fn search_all(snapshots: &[Snapshot], query: &Query, limit: usize) -> Found 
             }
         }
     }
-    top.into_found(limit)
+    top.into_found(limit, max_bytes)
 }
 
 /// One step of the search.

@@ -242,6 +242,13 @@ impl Names {
         known.iter().zip(names).filter(move |(known, _)| *known & letters == letters).map(|(_, name)| name)
     }
 
+    /// Whether `name` has, in either case, all letters of a pattern with the signature `characters`. If not, the pattern
+    /// does not match it at all.
+    pub(super) fn has_letters(&self, name: u32, characters: u64) -> bool {
+        let in_either_case = characters & u64::from(u32::MAX);
+        self.characters[name as usize] & in_either_case == in_either_case
+    }
+
     /// The names of `group` whose first folded characters are `start`.
     pub(super) fn starting_with(&self, group: &Group, start: &[char]) -> Range<u32> {
         let compare = |name: &u32| folded(self.get(*name)).take(start.len()).cmp(start.iter().copied());

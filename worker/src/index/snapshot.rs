@@ -79,10 +79,11 @@ impl Snapshot {
     }
 
     /// The best `limit` matches of `query`, by the order of
-    /// [`HitKey`](nova_proto_core::messages::HitKey), and whether there are more.
+    /// [`HitKey`](nova_proto_core::messages::HitKey), and whether there are more. However long their texts are:
+    /// [`search_all`] bounds their bytes as well.
     #[must_use]
     pub fn search(&self, query: &Query, limit: usize) -> Found {
-        search_all(std::slice::from_ref(self), query, limit)
+        search_all(std::slice::from_ref(self), query, limit, usize::MAX)
     }
 
     /// How many symbols there are.
@@ -102,12 +103,6 @@ impl Snapshot {
     #[must_use]
     pub fn memory_bytes(&self) -> usize {
         self.layers.iter().map(|layer| size_of::<Layer>() + layer.memory_bytes()).sum()
-    }
-
-    /// The declarations of the file at `path`.
-    #[must_use]
-    pub fn outline(&self, path: &str) -> Option<Outline> {
-        self.layers.iter().find_map(|layer| Some(layer.segment().outline(layer.find(path)?)))
     }
 
     /// All files with their declarations, in the byte order of their paths. Outlines are made as they are asked for.

@@ -7,6 +7,10 @@ use nova_proto_core::messages::{Found, HitKey, SymbolHit};
 
 use super::segment::Segment;
 
+/// What an encoded hit takes at most besides its texts: the kind, and six numbers of up to five bytes, three of which are
+/// the lengths of the texts.
+const MAX_BESIDE_TEXTS: usize = 1 + 6 * 5;
+
 /// The best `capacity` candidates of those offered.
 pub(super) struct Top<'a> {
     capacity: usize,
@@ -38,11 +42,18 @@ impl<'a> Top<'a> {
         taken
     }
 
-    /// The best `limit` candidates as hits; there are more if there is one more.
-    pub(super) fn into_found(self, limit: usize) -> Found {
-        let truncated = self.heap.len() > limit;
-        let best = self.heap.into_sorted_vec();
-        Found { hits: best.into_iter().take(limit).map(Candidate::into_hit).collect(), truncated }
+    /// The best `limit` candidates as hits, but only as many as encode to no more than `max_bytes`: few candidates may
+    /// have long texts. There are more if anything was offered beyond these.
+    pub(super) fn into_found(self, limit: usize, max_bytes: usize) -> Found {
+        let offered = self.heap.len();
+        let mut room = max_bytes;
+        let fits = |hit: &SymbolHit| {
+            let bytes = hit.name.len() + hit.container.len() + hit.path.len() + MAX_BESIDE_TEXTS;
+            room.checked_sub(bytes).map(|left| room = left).is_some()
+        };
+        let best = self.heap.into_sorted_vec().into_iter().take(limit);
+        let hits: Vec<SymbolHit> = best.map(Candidate::into_hit).take_while(fits).collect();
+        Found { truncated: hits.len() < offered, hits }
     }
 }
 

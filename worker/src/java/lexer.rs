@@ -1,10 +1,12 @@
 //! Bytes to tokens: words, symbols and literals, with spaces and comments left out.
 
+use std::sync::LazyLock;
+
 use memchr::{memchr2, memmem, memrchr2};
 
 use super::recovery::Member;
 use super::steps;
-use super::words::Word;
+use super::words::{Word, is_ignorable};
 
 /// Classes of bytes, as bits, so that one table serves every search.
 pub(super) mod class {
@@ -25,6 +27,8 @@ pub(super) mod class {
     /// Of interest when matching braces line by line: those of a block and line ends.
     pub(in super::super) const LINES: u8 = 128;
 }
+
+static COMMENT_END: LazyLock<memmem::Finder<'static>> = LazyLock::new(|| memmem::Finder::new(b"*/"));
 
 static CLASSES: [u8; 256] = classes();
 
@@ -82,7 +86,6 @@ pub(super) struct Token {
 pub(super) struct Lexer<'a> {
     pub(super) bytes: &'a [u8],
     pub(super) pos: usize,
-    comment_end: memmem::Finder<'static>,
     /// The last search for the end of a comment: where it began and what it found. Asking again in between
     /// has the same answer, and not searching again keeps the time linear.
     comment_search: (usize, usize),
@@ -98,6 +101,8 @@ pub(super) struct Lexer<'a> {
     /// How many more bytes may be read twice because parentheses turned out not to close. The limit keeps the
     /// time linear in files with nothing but open parentheses.
     pub(super) retries: usize,
+    /// How many more bytes may be read ahead to judge lines, for the same reason.
+    pub(super) look_aheads: usize,
     /// Whether this only looks ahead. Then it must not look further ahead in turn.
     pub(super) is_window: bool,
 }
@@ -107,7 +112,6 @@ impl<'a> Lexer<'a> {
         Self {
             bytes,
             pos: 0,
-            comment_end: memmem::Finder::new(b"*/"),
             comment_search: (1, 0),
             open_comment: None,
             open_text_block: None,
@@ -115,6 +119,7 @@ impl<'a> Lexer<'a> {
             open_block: false,
             recovery: None,
             retries: bytes.len().saturating_mul(4),
+            look_aheads: bytes.len(),
             is_window: false,
         }
     }
@@ -234,8 +239,9 @@ impl<'a> Lexer<'a> {
         const FAR: usize = 1024;
         let near = at.saturating_sub(FAR);
         let before = self.bytes.get(near..at)?;
-        steps::count(before.len());
-        let start = match memrchr2(b'\n', b'\r', before) {
+        let line = memrchr2(b'\n', b'\r', before);
+        steps::count(before.len() - line.unwrap_or(0));
+        let start = match line {
             Some(end) => near + end + 1,
             None if near == 0 => 0,
             None => return None,
@@ -260,12 +266,23 @@ impl<'a> Lexer<'a> {
             } else if byte == b'/' {
                 let Some(end) = self.comment_end(self.pos) else { return };
                 self.pos = end;
-            } else if class & class::HIGH != 0 && self.wide_space(self.pos) > 0 {
-                self.pos += self.wide_space(self.pos);
+            } else if class & class::HIGH != 0 {
+                match self.wide_space(self.pos).max(self.ignorable(self.pos)) {
+                    0 => return,
+                    length => self.pos += length,
+                }
             } else {
                 return;
             }
         }
+    }
+
+    /// The length of a character outside ASCII that Java ignores inside of names. No name begins with one; where it
+    /// stands alone, pasted with other text, it must not become a name that is empty.
+    fn ignorable(&self, at: usize) -> usize {
+        let end = at + utf8_len(self.byte(at));
+        let character = self.bytes.get(at..end).and_then(|bytes| std::str::from_utf8(bytes).ok());
+        character.filter(|text| text.contains(is_ignorable)).map_or(0, str::len)
     }
 
     fn word_end(&self, mut at: usize) -> usize {
@@ -364,7 +381,7 @@ impl<'a> Lexer<'a> {
             return Some(found);
         }
         let rest = self.bytes.get(at..)?;
-        let distance = self.comment_end.find(rest);
+        let distance = COMMENT_END.find(rest);
         steps::count(distance.unwrap_or(rest.len()));
         let found = at + distance?;
         self.comment_search = (at, found);

@@ -23,45 +23,66 @@ impl Resemblance {
     }
 }
 
-/// No more than this is read ahead. It bounds the work on each line and holds any usual signature's start.
+/// No more than this is read ahead from one place. It holds any usual signature's start.
 const WINDOW: usize = 256;
 
 impl Lexer<'_> {
     /// Judges the line that starts at `at`.
-    pub(super) fn member_ahead(&self, at: usize) -> Resemblance {
-        let mut ahead = self.window(at);
-        let Some(first) = ahead.skip_modifiers() else { return Resemblance::Certain };
+    pub(super) fn member_ahead(&mut self, at: usize) -> Resemblance {
+        self.look_ahead(at, Self::resemblance).unwrap_or(Resemblance::None)
+    }
+
+    /// Whether the line that starts at `at` begins a type.
+    pub(super) fn type_ahead(&mut self, at: usize) -> bool {
+        self.look_ahead(at, Self::is_type).unwrap_or(false)
+    }
+
+    /// Lets `judge` read on from `at`, but no further than the window. `None` if too much of this file was read that way
+    /// already: then no line of it looks like a declaration any more, as is right wherever the code is correct.
+    fn look_ahead<T>(&mut self, at: usize, judge: impl FnOnce(&mut Self) -> T) -> Option<T> {
+        if self.look_aheads == 0 {
+            return None;
+        }
+        let end = self.bytes.len().min(at.saturating_add(WINDOW));
+        let mut ahead = Lexer::new(&self.bytes[..end]);
+        ahead.pos = at;
+        ahead.is_window = true;
+        let judgement = judge(&mut ahead);
+        self.look_aheads = self.look_aheads.saturating_sub(ahead.pos.saturating_sub(at));
+        Some(judgement)
+    }
+
+    fn resemblance(&mut self) -> Resemblance {
+        let Some(first) = self.skip_modifiers() else { return Resemblance::Certain };
         match first.kind {
             Kind::Word(Word::Identifier | Word::Primitive) => {}
             _ => return Resemblance::None,
         }
-        if !ahead.rest_of_type() {
+        if !self.rest_of_type() {
             return Resemblance::None;
         }
-        let name = ahead.token();
+        let name = self.token();
         if name.kind != Kind::Word(Word::Identifier) {
             return Resemblance::None;
         }
-        match ahead.token().kind {
-            Kind::Symbol(b'(') if ahead.balanced_parentheses() && !ahead.take(b';') => Resemblance::Certain,
+        match self.token().kind {
+            Kind::Symbol(b'(') if self.balanced_parentheses() && !self.take(b';') => Resemblance::Certain,
             Kind::Symbol(b'(' | b'=' | b';') => Resemblance::Likely,
             Kind::Symbol(b',' | b'[') => Resemblance::Possible,
             _ => Resemblance::None,
         }
     }
 
-    /// Whether the line that starts at `at` begins a type.
-    pub(super) fn type_ahead(&self, at: usize) -> bool {
-        let mut ahead = self.window(at);
+    fn is_type(&mut self) -> bool {
         loop {
-            let token = ahead.token();
+            let token = self.token();
             match token.kind {
                 Kind::Word(Word::Class | Word::Interface | Word::Enum) => return true,
                 Kind::Word(Word::Modifier | Word::LooseModifier) => {}
                 Kind::Word(Word::Identifier) => {
-                    return ahead.bytes_of(token) == b"record" && ahead.is_record();
+                    return self.bytes_of(token) == b"record" && self.is_record();
                 }
-                Kind::Symbol(b'@') => ahead.annotation(),
+                Kind::Symbol(b'@') => self.annotation(),
                 _ => return false,
             }
         }
@@ -120,13 +141,5 @@ impl Lexer<'_> {
                 _ => return true,
             }
         }
-    }
-
-    fn window(&self, at: usize) -> Self {
-        let end = self.bytes.len().min(at.saturating_add(WINDOW));
-        let mut ahead = Lexer::new(&self.bytes[..end]);
-        ahead.pos = at;
-        ahead.is_window = true;
-        ahead
     }
 }

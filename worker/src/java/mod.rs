@@ -31,8 +31,9 @@ use crate::Outline;
 /// Extracts every declaration of `text`; broken code yields what can be read.
 ///
 /// Declared are types, methods, constructors, fields, enum constants, record components, annotation elements
-/// and modules, but nothing inside of bodies and initialisers and nothing that a compiler adds. It never fails,
-/// takes time in proportion to the text, and does not recurse.
+/// and modules, but nothing inside of bodies and initialisers and nothing that a compiler adds. Types nested more
+/// than 1,024 deep, and those whose members would have a container of more than 4,096 bytes, are declared without members.
+/// No name is empty. It never fails, takes time in proportion to the text, and does not recurse.
 #[must_use]
 pub fn extract(text: &str) -> Outline {
     let source = Source::new(text);

@@ -67,11 +67,11 @@ impl Scanner<'_> {
         let is_possible = self.cause == Some(Braces::Extra) && self.is_between_members;
         let scope =
             self.scopes.last().filter(|scope| is_possible && scope.is_indented() && !scope.in_constants);
-        let is_statement =
-            |&member: &usize| indent > member && self.lexer.member_ahead(token.start) != Resemblance::Certain;
-        let Some(member) = scope.and_then(|scope| scope.member_indent).filter(is_statement) else {
+        let deeper = scope.and_then(|scope| scope.member_indent).filter(|&member| indent > member);
+        let Some(member) = deeper else { return false };
+        if self.lexer.member_ahead(token.start) == Resemblance::Certain {
             return false;
-        };
+        }
         self.begin_member(member);
         self.lexer.pos = token.start;
         self.body();
@@ -117,8 +117,8 @@ impl Scanner<'_> {
         let Some(scope) = self.last_closed.filter(|_| self.scopes.is_empty()) else { return };
         let is_file_level = matches!(token.kind, Kind::Word(Word::Import | Word::Package));
         let is_deeper = scope.is_indented() && indent.is_some_and(|indent| indent > scope.indent);
-        let is_left_over = self.cause == Some(Braces::Extra) && !self.lexer.type_ahead(token.start);
-        if !is_file_level && (is_deeper || is_left_over) {
+        let mut is_left_over = || self.cause == Some(Braces::Extra) && !self.lexer.type_ahead(token.start);
+        if !is_file_level && (is_deeper || is_left_over()) {
             self.scopes.push(Scope { in_constants: false, ..scope });
         }
     }

@@ -9,9 +9,13 @@ use super::unescape::Source;
 use super::words::Word;
 use crate::Outline;
 
-/// Types nested deeper than this are passed over. It is far beyond what compilers accept, and keeps naming a
+/// Types nested deeper than this have no members. It is far beyond what compilers accept, and keeps naming a
 /// symbol's containers cheap.
 const MAX_NESTING: usize = 1024;
+
+/// Nor have types whose members would have a longer container, in bytes: each symbol that is found or listed comes with
+/// its own, and a single name may take 65,535. A package as long is left out; no file's path could be that long.
+const MAX_CONTAINER: usize = 4096;
 
 /// A type whose body is being read.
 #[derive(Debug, Clone, Copy)]
@@ -20,6 +24,8 @@ pub(super) struct Scope {
     /// The declaration of the type; if the type has no name, that of the type around it.
     pub(super) symbol: Option<u32>,
     pub(super) name: Option<Token>,
+    /// How many bytes the container of the members has.
+    pub(super) container: usize,
     /// Whether enum constants come next.
     pub(super) in_constants: bool,
     /// How far the type and its first member are indented; known only while recovering.
@@ -50,6 +56,8 @@ pub(super) struct Scanner<'a> {
     pub(super) braces: Braces,
     /// Whether the file is in a package, so that nothing but types may stand at its top.
     in_package: bool,
+    /// Whether a type has begun, so that it is too late for a package.
+    pub(super) had_type: bool,
     /// The top-level type that was closed last, which a `}` too many may have closed too early.
     pub(super) last_closed: Option<Scope>,
     /// Whether the last thing read was a whole member and not just something in front of one.
@@ -69,6 +77,7 @@ impl<'a> Scanner<'a> {
             scopes: Vec::new(),
             braces: Braces::Matched,
             in_package: false,
+            had_type: false,
             last_closed: None,
             is_between_members: true,
             cause,
@@ -141,8 +150,8 @@ impl<'a> Scanner<'a> {
         }
     }
 
-    /// What comes is no type. Behind one, at the top of a file in a package, that means that a `}` has closed it too early;
-    /// the braces may match all the same if lines have changed places.
+    /// What comes is no type. Behind one, at the top of a file in a package, that means that a `}` has closed it too
+    /// early; the braces may match all the same if lines have changed places.
     fn expect_type(&mut self) {
         if self.scopes.is_empty() && self.in_package && self.last_closed.is_some() {
             self.braces = Braces::Extra;
@@ -206,11 +215,20 @@ impl<'a> Scanner<'a> {
         found
     }
 
+    /// Reads a package declaration. Inside of a type the word is a slip, and behind one the package stays what it is.
     fn package(&mut self) {
+        if !self.scopes.is_empty() {
+            return;
+        }
         let name = self.qualified_name();
-        self.sink.set_package(&name);
-        self.in_package = true;
         self.lexer.take(b';');
+        if self.had_type || name.is_empty() {
+            return;
+        }
+        self.in_package = true;
+        if name.len() <= MAX_CONTAINER {
+            self.sink.set_package(&name);
+        }
     }
 
     /// Passes over an import. One that lacks its semicolon ends where the next line does not continue it.
@@ -276,15 +294,26 @@ impl<'a> Scanner<'a> {
         }
     }
 
+    /// How many bytes the container of the members has of a type that begins here; `None` if they are passed over.
+    pub(super) fn container_inside(&self, name: Option<Token>) -> Option<usize> {
+        let outer = self.scopes.last().map_or_else(|| self.sink.package().len(), |scope| scope.container);
+        let name = name.map_or(0, |name| self.sink.text(name).len() + usize::from(outer > 0));
+        Some(outer + name).filter(|&bytes| bytes <= MAX_CONTAINER && self.scopes.len() < MAX_NESTING)
+    }
+
     /// Enters the body of a type; its `{` was just read.
-    pub(super) fn open(&mut self, kind: SymbolKind, name: Option<Token>, symbol: Option<u32>) {
-        if self.scopes.len() >= MAX_NESTING {
-            return self.body();
-        }
+    pub(super) fn open(
+        &mut self,
+        kind: SymbolKind,
+        name: Option<Token>,
+        symbol: Option<u32>,
+        container: usize,
+    ) {
         self.scopes.push(Scope {
             kind,
             symbol: symbol.or_else(|| self.enclosing()),
             name,
+            container,
             in_constants: kind == SymbolKind::Enum,
             indent: self.lexer.recovery.map_or(0, |member| member.indent),
             member_indent: None,

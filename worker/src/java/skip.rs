@@ -112,7 +112,7 @@ impl Lexer<'_> {
     }
 
     /// Whether `token` cannot be inside of parentheses, or begins a line that looks like a declaration.
-    fn is_behind_parentheses(&self, token: Token, previous: Kind) -> bool {
+    fn is_behind_parentheses(&mut self, token: Token, previous: Kind) -> bool {
         match token.kind {
             Kind::Symbol(b'{' | b'}' | b';') | Kind::End => true,
             Kind::Word(word) if word.starts_declaration() => previous != Kind::Symbol(b'.'),

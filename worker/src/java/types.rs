@@ -9,14 +9,20 @@ use super::words::Word;
 impl Scanner<'_> {
     /// Reads a type up to the `{` of its body. The keyword was just read.
     pub(super) fn type_declaration(&mut self, kind: SymbolKind) {
+        self.had_type = true;
         let token = self.lexer.peek();
         let name = Some(token).filter(|token| token.kind == Kind::Word(Word::Identifier));
         let symbol = name.and_then(|name| {
             self.lexer.pos = name.end;
             self.sink.declare(kind, name, self.enclosing())
         });
-        if self.header(kind, token, symbol) {
-            self.open(kind, name, symbol);
+        let container = self.container_inside(name);
+        let has_components = kind == SymbolKind::Record && container.is_some();
+        let has_body = self.header(kind, token, symbol, has_components);
+        match container {
+            Some(container) if has_body => self.open(kind, name, symbol, container),
+            None if has_body => self.body(),
+            _ => {}
         }
     }
 
@@ -39,8 +45,13 @@ impl Scanner<'_> {
     }
 
     /// Reads what stands between the name and the body of a type. Returns whether the body follows.
-    fn header(&mut self, kind: SymbolKind, name: Token, symbol: Option<u32>) -> bool {
-        let mut has_components = kind != SymbolKind::Record;
+    fn header(
+        &mut self,
+        kind: SymbolKind,
+        name: Token,
+        symbol: Option<u32>,
+        mut has_components: bool,
+    ) -> bool {
         let mut previous = name;
         loop {
             let token = self.lexer.token();
@@ -48,11 +59,11 @@ impl Scanner<'_> {
                 Kind::Symbol(b'{') => return true,
                 Kind::Symbol(b';') => return false,
                 Kind::Symbol(b'(') if has_components => {
-                    self.lexer.parentheses();
+                    has_components = false;
+                    self.components(symbol);
                 }
                 Kind::Symbol(b'(') => {
-                    has_components = true;
-                    self.components(symbol);
+                    self.lexer.parentheses();
                 }
                 Kind::Symbol(b'<') => {
                     if !self.lexer.conflict_marker(token) {
@@ -81,24 +92,23 @@ impl Scanner<'_> {
     }
 
     /// Whether `token` is the first word of a member because the `{` in front of it is missing.
-    fn begins_member(&self, kind: SymbolKind, previous: Token, token: Token) -> bool {
+    fn begins_member(&mut self, kind: SymbolKind, previous: Token, token: Token) -> bool {
         // In correct code, one of two words in a row is `permits`; type parameters and components, of which
         // `previous` is the opening bracket, end like a word.
         let in_row = matches!(previous.kind, Kind::Word(Word::Identifier) | Kind::Symbol(b'<' | b'('))
             && self.lexer.bytes_of(previous) != b"permits"
             && self.lexer.bytes_of(token) != b"permits";
         // A constant looks like nothing in particular.
-        let looks_right = || kind == SymbolKind::Enum || self.lexer.member_ahead(token.start).is_certain();
-        in_row && self.lexer.is_line_between(previous, token) && looks_right()
+        in_row
+            && self.lexer.is_line_between(previous, token)
+            && (kind == SymbolKind::Enum || self.lexer.member_ahead(token.start).is_certain())
     }
 
     /// Whether the members of the type follow although its header broke off at `token`: not if that begins
     /// a neighbour, which shows by its indentation.
     fn is_body_without_brace(&self, name: Token, token: Token) -> bool {
-        match (self.lexer.indent(token.start), self.lexer.line_indent(name.start)) {
-            (Some(inner), Some(outer)) => inner > outer,
-            _ => false,
-        }
+        let is_deeper = |inner| self.lexer.line_indent(name.start).is_some_and(|outer| inner > outer);
+        self.lexer.indent(token.start).is_some_and(is_deeper)
     }
 
     /// Reads the components of a record; the `(` was just read.

@@ -1,4 +1,6 @@
-//! Sorts words into the few classes the scanner treats differently.
+//! Sorts words into the few classes the scanner treats differently, and says how names read.
+
+use std::borrow::Cow;
 
 /// What a word means to the scanner. Contextual keywords (`record`, `sealed`, `permits`, …) are identifiers:
 /// only their surroundings tell what they are.
@@ -83,9 +85,55 @@ impl Word {
     }
 }
 
+/// `name` without the characters that Java ignores in identifiers (JLS 3.8): names that differ only by them
+/// are the same name, and nobody would find one by typing them.
+pub(super) fn visible(name: &str) -> Cow<'_, str> {
+    if name.bytes().all(|byte| matches!(byte, b'!'..=b'~')) || !name.contains(is_ignorable) {
+        return Cow::Borrowed(name);
+    }
+    Cow::Owned(name.chars().filter(|&character| !is_ignorable(character)).collect())
+}
+
+/// `Character.isIdentifierIgnorable`: control characters that are no white space, and format characters.
+pub(super) fn is_ignorable(character: char) -> bool {
+    matches!(
+        character,
+        '\0'..='\u{8}'
+            | '\u{e}'..='\u{1b}'
+            | '\u{7f}'..='\u{9f}'
+            | '\u{ad}'
+            | '\u{600}'..='\u{605}'
+            | '\u{61c}'
+            | '\u{6dd}'
+            | '\u{70f}'
+            | '\u{890}'..='\u{891}'
+            | '\u{8e2}'
+            | '\u{180e}'
+            | '\u{200b}'..='\u{200f}'
+            | '\u{202a}'..='\u{202e}'
+            | '\u{2060}'..='\u{2064}'
+            | '\u{2066}'..='\u{206f}'
+            | '\u{feff}'
+            | '\u{fff9}'..='\u{fffb}'
+            | '\u{110bd}'
+            | '\u{110cd}'
+            | '\u{13430}'..='\u{1343f}'
+            | '\u{1bca0}'..='\u{1bca3}'
+            | '\u{1d173}'..='\u{1d17a}'
+            | '\u{e0001}'
+            | '\u{e0020}'..='\u{e007f}'
+    )
+}
+
 #[cfg(test)]
 mod tests {
-    use super::Word;
+    use super::{Word, visible};
+
+    #[test]
+    fn ignorable_characters_vanish_from_names() {
+        assert_eq!(visible("na\u{200d}me\u{1}"), "name");
+        assert_eq!(visible("größe_$1"), "größe_$1");
+    }
 
     #[test]
     fn only_reserved_words_are_special() {
