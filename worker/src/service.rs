@@ -333,7 +333,8 @@ impl Inner {
             snapshots.push(snapshot);
         }
         let most = reply_max.min(SearchSymbols::REPLY_MAX) as usize;
-        let found = search_all(&snapshots, &query, limit, most);
+        // What is built is bounded; what is sent is cut exactly.
+        let found = search_all(&snapshots, &query, limit, SearchSymbols::REPLY_MAX as usize);
         // In more pieces than an answer may name, all that was asked about counts as warming.
         let warming = shard_ranges(warming).unwrap_or_else(|| request.shards.clone());
         let reply = SearchReply { hits: found.hits, truncated: found.truncated, warming };

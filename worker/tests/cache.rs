@@ -393,7 +393,17 @@ fn what_nobody_has_used_for_long_goes_and_nothing_else() {
     used(&directories[0].join(&name), DAY * 31);
     used(&directories[1].join(&name), DAY * 29);
     used(&directories[2].join("notes.txt"), DAY * 1000);
-    Store::sweep_below(&base);
+    used(&directories[0].join("with.it"), DAY);
+    let set = |directory: &PathBuf, ago: Duration| {
+        let directory = fs::File::open(directory).expect("a directory");
+        directory.set_modified(SystemTime::now() - ago).expect("it is ours");
+    };
+    Store::sweep_below(&base, "with.it");
+    assert!(directories.iter().all(|directory| directory.exists()), "somebody may be at work there");
+    for directory in &directories {
+        set(directory, DAY * 2);
+    }
+    Store::sweep_below(&base, "with.it");
     assert_eq!(directories.map(|directory| directory.exists()), [false, true, true]);
 
     // Reading is using.

@@ -13,7 +13,7 @@ use super::args::{Command, IndexArgs, SearchArgs, SymbolsArgs, WorkspaceArgs};
 use super::output::{Failure, SCHEMA, json_line, tell, write_out};
 use super::workspace::Workspace;
 use crate::cluster::{Ready, Router, SearchAnswer, SearchError, SearchHit, SearchOptions, ShardState};
-use crate::layout::Skipped;
+use crate::layout::{SkipReason, Skipped};
 
 pub(super) async fn run(command: &Command) -> Result<ExitCode, Failure> {
     match command {
@@ -197,7 +197,7 @@ struct CacheFields {
 
 impl From<WorkerStats> for IndexingWorker {
     fn from(stats: WorkerStats) -> Self {
-        // The files that it skipped are told with those that the walk skipped, of all workers.
+        // The files that it skipped are told with the router's.
         let WorkerStats { pid, parsed, received, cache, shards, skipped: _ } = stats;
         let state = match cache.state {
             CacheState::Off => "off",
@@ -227,8 +227,9 @@ struct SkippedFields {
 async fn index(args: &IndexArgs) -> Result<ExitCode, Failure> {
     let start = Instant::now();
     let workspace = Workspace::settled(&args.workspace).await?;
-    let line = summary(&workspace.router, start).await;
-    let skipped = workspace.router.skipped();
+    let workers = workspace.router.worker_stats().await;
+    let skipped = skipped(&workspace.router, &workers);
+    let line = summary(&workspace.router, workers, &skipped, start);
     let shown = match args.json {
         // Then the error is the one line.
         true if line.files == 0 => Vec::new(),
@@ -250,7 +251,20 @@ async fn index(args: &IndexArgs) -> Result<ExitCode, Failure> {
     Ok(ExitCode::SUCCESS)
 }
 
-async fn summary(router: &Router, start: Instant) -> IndexLine {
+/// What could not be read, and what workers could not index.
+fn skipped(router: &Router, workers: &[WorkerStats]) -> Vec<Skipped> {
+    let mut skipped = router.skipped();
+    for file in workers.iter().flat_map(|stats| &stats.skipped) {
+        let Some(shard) = router.shards().get(file.shard as usize) else { continue };
+        if !skipped.iter().any(|known| known.root == shard.root && known.path == file.path) {
+            let reason = SkipReason::NotIndexed { detail: file.reason.as_str().into() };
+            skipped.push(Skipped { root: shard.root, path: file.path.clone(), reason });
+        }
+    }
+    skipped
+}
+
+fn summary(router: &Router, workers: Vec<WorkerStats>, skipped: &[Skipped], start: Instant) -> IndexLine {
     let elapsed_ms = u64::try_from(start.elapsed().as_millis()).unwrap_or(u64::MAX);
     let roots = root_names(router);
     let shards: Vec<IndexedShard> = router
@@ -282,9 +296,9 @@ async fn summary(router: &Router, start: Instant) -> IndexLine {
             }
         })
         .collect();
-    let skipped = router.skipped().into_iter().map(|skipped| SkippedFields {
+    let skipped = skipped.iter().map(|skipped| SkippedFields {
         root: roots[skipped.root].clone(),
-        path: skipped.path,
+        path: skipped.path.clone(),
         reason: skipped.reason.code(),
         detail: skipped.reason.to_string(),
     });
@@ -296,7 +310,7 @@ async fn summary(router: &Router, start: Instant) -> IndexLine {
         sent: shards.iter().map(|shard| shard.sent).sum(),
         elapsed_ms,
         shards,
-        workers: router.worker_stats().await.into_iter().map(IndexingWorker::from).collect(),
+        workers: workers.into_iter().map(IndexingWorker::from).collect(),
         skipped: skipped.collect(),
         left_out: router.left_out().len(),
     }

@@ -1,16 +1,17 @@
 //! From arguments to a router with workers, and to its end.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use nova_proto_core::messages::Token;
 use nova_transport_tokio::{Address, ListenOptions, ServerTls};
+use nova_worker::cache::Store;
 
 use super::args::WorkspaceArgs;
 use super::output::{Failure, tell};
 use super::progress;
-use crate::cluster::{Router, RouterConfig, ShardState};
+use crate::cluster::{Router, RouterConfig, STATUS_FILE, ShardState};
 use crate::layout::{Layout, LayoutError, LayoutOptions};
 use crate::local::{LocalOptions, LocalWorkers, PrivateDir, WorkerCommand, cores, default_cache_dir};
 
@@ -190,7 +191,19 @@ fn cache_dir(args: &WorkspaceArgs, roots: &[PathBuf]) -> Option<PathBuf> {
     match &args.cache_dir {
         _ if args.no_cache => None,
         Some(given) => Some(absolute(given.clone())),
-        None => default_cache_dir(roots),
+        None => {
+            let directory = default_cache_dir(roots)?;
+            sweep_others(&directory);
+            Some(directory)
+        }
+    }
+}
+
+/// Throws away what was kept of workspaces that nobody has opened for long. Nobody waits for it.
+fn sweep_others(directory: &Path) {
+    if let Some(base) = directory.parent().map(Path::to_path_buf) {
+        let sweep = move || Store::sweep_below(&base, STATUS_FILE);
+        let _ = std::thread::Builder::new().name("sweep".to_owned()).spawn(sweep);
     }
 }
 

@@ -36,6 +36,7 @@ use gate::Way;
 pub use in_process::InProcess;
 pub use listing::{ListError, ListedSymbols};
 use shell::Shared;
+pub use stat_cache::STATUS_FILE;
 use stat_cache::StatCache;
 
 /// How long workers have to finish when the router ends.

@@ -20,7 +20,7 @@ const HEADER: &[u8; 16] = b"nova file status";
 const VERSION: u8 = 1;
 
 /// The file's name in the cache directory.
-const NAME: &str = "files.status";
+pub const STATUS_FILE: &str = "files.status";
 
 /// Longest section, in bytes: more than the largest shard takes.
 const MAX_SECTION: u32 = 256 << 20;
@@ -42,7 +42,7 @@ struct Entry<'a> {
 
 impl StatCache {
     pub(super) fn new(directory: &Path) -> Self {
-        Self { path: directory.join(NAME) }
+        Self { path: directory.join(STATUS_FILE) }
     }
 
     /// Recalls what an earlier run knew of files.

@@ -38,6 +38,11 @@ pub enum SkipReason {
     NotAFile,
     /// It was there a moment ago.
     Vanished,
+    /// A worker could not index it.
+    NotIndexed {
+        /// What it said.
+        detail: Box<str>,
+    },
     /// The operating system refused.
     Unreadable {
         /// What it said.
@@ -56,6 +61,7 @@ impl SkipReason {
             Self::Symlink => "symlink",
             Self::NotAFile => "not_a_file",
             Self::Vanished => "vanished",
+            Self::NotIndexed { .. } => "not_indexed",
             Self::Unreadable { .. } => "unreadable",
         }
     }
@@ -80,6 +86,7 @@ impl fmt::Display for SkipReason {
             Self::Symlink => f.write_str("symbolic link, not followed"),
             Self::NotAFile => f.write_str("not a regular file"),
             Self::Vanished => f.write_str("vanished while being read"),
+            Self::NotIndexed { detail } => write!(f, "not indexed: {detail}"),
             Self::Unreadable { detail } => write!(f, "cannot be read: {detail}"),
         }
     }

@@ -171,15 +171,20 @@ impl Store {
         }
     }
 
-    /// Does the same in each directory below `base`, and removes those that are empty then: caches of workspaces that
-    /// nobody opens any more.
-    pub fn sweep_below(base: &Path) {
+    /// Does the same in each directory below `base` in which nothing has come or gone for a day, and removes those that have
+    /// no index then: caches of workspaces that nobody opens any more. `companion` is the name of a file that goes with the
+    /// last index.
+    pub fn sweep_below(base: &Path, companion: &str) {
         for (_, entry) in entries(base) {
             let directory = entry.path();
             // Not what a link leads to.
-            if entry.file_type().is_ok_and(|kind| kind.is_dir()) && check(&directory).is_ok() {
+            let is_ours = entry.file_type().is_ok_and(|kind| kind.is_dir()) && check(&directory).is_ok();
+            if is_ours && unused_for(&entry, OTHERS_UNUSED_AFTER, SystemTime::now()) {
                 sweep(&directory);
-                let _ = fs::remove_dir(&directory);
+                if entries(&directory).all(|(name, _)| name == companion) {
+                    let _ = fs::remove_file(directory.join(companion));
+                    let _ = fs::remove_dir(&directory);
+                }
             }
         }
     }
@@ -260,13 +265,17 @@ fn sweep(directory: &Path) {
             None if name.starts_with(UNFINISHED) => UNFINISHED_AFTER,
             None => continue,
         };
-        let used = entry.metadata().and_then(|metadata| metadata.modified());
-        if used.is_ok_and(|used| now.duration_since(used).is_ok_and(|unused| unused > keep_for)) {
+        if unused_for(&entry, keep_for, now) {
             tracing::debug!(file = %entry.path().display(), "unused cache file goes");
             // Somebody else may have been faster.
             let _ = fs::remove_file(entry.path());
         }
     }
+}
+
+fn unused_for(entry: &fs::DirEntry, long: Duration, now: SystemTime) -> bool {
+    let used = entry.metadata().and_then(|metadata| metadata.modified());
+    used.is_ok_and(|used| now.duration_since(used).is_ok_and(|unused| unused > long))
 }
 
 /// Some entries of the directory whose names are UTF-8, as ours are.
