@@ -183,6 +183,37 @@ fn step(rung: u32, is_set_back: bool) -> u32 {
     if is_set_back { of_set_back } else { of_others }
 }
 
+fn weight(kind: SymbolKind, top_level: bool) -> u32 {
+    use SymbolKind::{Component, Constant, Element, Field, Method, Module};
+    match kind {
+        kind if kind.is_type() => 6 + u32::from(top_level),
+        Module => 5,
+        Method | Element => 4,
+        Constant => 3,
+        Field | Component => 2,
+        _ => 1,
+    }
+}
+
+fn place(path: &str) -> u32 {
+    let directories: Vec<String> = path.split('/').rev().skip(1).map(str::to_ascii_lowercase).collect();
+    let any = |names: &str| {
+        directories
+            .iter()
+            .flat_map(|name| name.split('.'))
+            .any(|part| names.split(' ').any(|name| part == name))
+    };
+    let aside = "test tests androidtest integrationtest testfixtures generated generated-sources \
+                 generated-test-sources src-gen";
+    if any(aside) {
+        0
+    } else if any("internal sun") {
+        1
+    } else {
+        2
+    }
+}
+
 fn reference(
     query: &str,
     name: &str,
@@ -191,7 +222,7 @@ fn reference(
     top_level: bool,
     path: &str,
 ) -> Option<u32> {
-    use SymbolKind::{Annotation, Component, Constant, Constructor, Element, Field, Method, Module};
+    use SymbolKind::{Annotation, Constructor, Element, Method, Module};
     let (text, is_call, is_annotation) = read(query);
     if is_call && !matches!(kind, Method | Constructor | Element) || is_annotation && kind != Annotation {
         return None;
@@ -207,32 +238,7 @@ fn reference(
     let is_set_back = kind == Constructor && !is_call && qualifiers.is_empty();
     let is_path = text.contains('/');
 
-    let weight = match kind {
-        kind if kind.is_type() => 6 + u32::from(top_level),
-        Module => 5,
-        Method | Element => 4,
-        Constant => 3,
-        Field | Component => 2,
-        _ => 1,
-    };
-    let directories: Vec<String> = path.split('/').rev().skip(1).map(str::to_ascii_lowercase).collect();
-    let any = |names: &str| {
-        directories
-            .iter()
-            .flat_map(|name| name.split('.'))
-            .any(|part| names.split(' ').any(|name| part == name))
-    };
-    let aside = "test tests androidtest integrationtest testfixtures generated generated-sources \
-                 generated-test-sources src-gen";
-    let place = if any(aside) {
-        0
-    } else if any("internal sun") {
-        1
-    } else {
-        2
-    };
-    let rest = weight << 22 | place << 20;
-
+    let rest = weight(kind, top_level) << 22 | place(path) << 20;
     let (pattern_chars, name_chars): (Vec<char>, Vec<char>) =
         (pattern.chars().collect(), name.chars().collect());
     let rung = match pattern {
