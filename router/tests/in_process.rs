@@ -221,3 +221,13 @@ async fn a_router_in_an_empty_directory_takes_its_first_file() {
     assert_eq!(names(&router).await, "First");
     router.shutdown().await;
 }
+
+#[tokio::test]
+async fn an_address_that_is_taken_is_told_at_once() {
+    let scene = Scene::new();
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").expect("a free port");
+    let address = format!("tcp:{}", taken.local_addr().expect("it has one"));
+    let config = RouterConfig::new(address.parse().expect("an address"));
+    let error = Router::start(scene.layout(), config).await.expect_err("it is taken");
+    assert!(error.to_string().contains(&address), "{error}");
+}

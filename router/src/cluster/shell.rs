@@ -319,6 +319,7 @@ fn log(event: &RouterEvent) {
         }
         RouterEvent::WorkerSlow { worker } => tracing::warn!(%worker, "worker does not answer in time"),
         RouterEvent::WorkerAnswers { worker } => tracing::info!(%worker, "worker answers again"),
+        RouterEvent::Walked { files } => tracing::debug!(files, "walked"),
         RouterEvent::Progress { .. } => {}
         RouterEvent::ShardReady { shard, ready } => tracing::debug!(
             shard,

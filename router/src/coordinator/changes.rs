@@ -5,7 +5,7 @@
 //! whatever order they come. If it has not, the sync that it is about to get brings the change. Of each path one change
 //! is under way, and the latest one waits.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::mem;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -40,6 +40,8 @@ pub(super) struct Changes {
     /// The latest of each file, to be sent.
     pushes: BTreeMap<Arc<str>, Push>,
     flying: BTreeMap<CallId, Flight>,
+    /// The paths of all that is under way.
+    in_flight: BTreeSet<Arc<str>>,
 }
 
 #[derive(Debug, Default)]
@@ -73,23 +75,18 @@ struct Flight {
 pub(super) struct ChangeRun {
     left: usize,
     changed: Changed,
+    deadline: Option<Instant>,
 }
 
 impl Changes {
     /// Changes that are not at the worker yet.
     pub(super) fn pending(&self) -> usize {
-        self.checks.len()
-            + self.pushes.len()
-            + self.flying.values().map(|flight| flight.paths.len()).sum::<usize>()
+        self.checks.len() + self.pushes.len() + self.in_flight.len()
     }
 
     /// Whether the removal of a file may not be at the worker yet.
     pub(super) fn concerns(&self, path: &str) -> bool {
-        self.checks.contains_key(path) || self.pushes.contains_key(path) || self.is_flying(path)
-    }
-
-    fn is_flying(&self, path: &str) -> bool {
-        self.flying.values().any(|flight| flight.paths.iter().any(|flying| &**flying == path))
+        self.checks.contains_key(path) || self.pushes.contains_key(path) || self.in_flight.contains(path)
     }
 }
 
@@ -102,7 +99,8 @@ impl Coordinator {
         now: Instant,
     ) {
         // One more, so that it does not end before all of it has begun.
-        self.changing.insert(ticket, ChangeRun { left: 1, changed: Changed::default() });
+        let deadline = self.deadline(ticket, deadline, now);
+        self.changing.insert(ticket, ChangeRun { left: 1, changed: Changed::default(), deadline });
         for change in changes {
             let taken = match change {
                 Change::Disk(file) => {
@@ -116,18 +114,21 @@ impl Coordinator {
                 }
             };
             if let Err(error) = taken {
-                self.changing.remove(&ticket);
-                return self.act(Action::Finish(ticket, Outcome::Changed(Err(error))));
+                return self.finish_change(ticket, Err(error));
             }
         }
-        self.deadline(ticket, deadline, now);
         self.resolve(vec![ticket], |_| ());
         self.changed = true;
     }
 
     pub(super) fn end_change(&mut self, ticket: Ticket, ended: Ended) {
-        self.changing.remove(&ticket);
-        self.act(Action::Finish(ticket, Outcome::Changed(Err(ended.into()))));
+        self.finish_change(ticket, Err(ended.into()));
+    }
+
+    fn finish_change(&mut self, ticket: Ticket, result: Result<Changed, ChangeError>) {
+        let Some(run) = self.changing.remove(&ticket) else { return };
+        self.forget_deadline(ticket, run.deadline);
+        self.act(Action::Finish(ticket, Outcome::Changed(result)));
     }
 
     /// Of each of these, one change is where it should be.
@@ -138,8 +139,7 @@ impl Coordinator {
             run.left -= 1;
             if run.left == 0 {
                 let changed = mem::take(&mut run.changed);
-                self.changing.remove(&ticket);
-                self.act(Action::Finish(ticket, Outcome::Changed(Ok(changed))));
+                self.finish_change(ticket, Ok(changed));
             }
         }
     }
@@ -373,7 +373,9 @@ impl Coordinator {
     pub(super) fn drop_pushes(&mut self, shard: u32) {
         self.absorb_pushes(shard);
         self.cancel_calls(|_, purpose| purpose == CallPurpose::Push { shard });
-        let flying = mem::take(&mut self.slots[shard as usize].changes.flying);
+        let changes = &mut self.slots[shard as usize].changes;
+        changes.in_flight.clear();
+        let flying = mem::take(&mut changes.flying);
         let waiters = flying.into_values().flat_map(|flight| flight.waiters);
         self.slots[shard as usize].waiters.extend(waiters);
         self.waiters_wait(shard);
@@ -401,7 +403,8 @@ impl Coordinator {
             if slot.changes.flying.len() >= PUSHES_AT_ONCE {
                 return turn;
             }
-            let mut idle = slot.changes.pushes.iter().filter(|(path, _)| !slot.changes.is_flying(path));
+            let mut idle =
+                slot.changes.pushes.iter().filter(|(path, _)| !slot.changes.in_flight.contains(*path));
             let Some((first, push)) = idle.next() else { return turn };
             let bytes = push.text.as_ref().map_or(0, |text| text.len() as u64);
             if push.held < bytes && !self.budget.has_room(bytes) {
@@ -437,7 +440,9 @@ impl Coordinator {
             None => Request::Remove { shard, epoch: self.epoch, rev, paths: paths.clone() },
         };
         let call = self.call(worker, request, CallPurpose::Push { shard }, bytes, ANSWER_WITHIN, now);
-        self.slots[shard as usize].changes.flying.insert(call, Flight { paths, waiters });
+        let changes = &mut self.slots[shard as usize].changes;
+        changes.in_flight.extend(paths.iter().cloned());
+        changes.flying.insert(call, Flight { paths, waiters });
     }
 
     pub(super) fn on_pushed(
@@ -451,6 +456,7 @@ impl Coordinator {
         let rev = self.rev;
         let slot = &mut self.slots[shard as usize];
         let Some(Flight { paths, waiters }) = slot.changes.flying.remove(&call) else { return };
+        paths.iter().for_each(|path| drop(slot.changes.in_flight.take(path)));
         slot.removals = rev;
         match result {
             Ok(Reply::Changed(reply)) => {

@@ -256,9 +256,15 @@ impl Coordinator {
         }
     }
 
-    fn deadline(&mut self, ticket: Ticket, within: Option<Duration>, now: Instant) {
-        if let Some(within) = within {
-            self.timers.insert((later(now, within), Timer::Deadline(ticket)));
+    fn deadline(&mut self, ticket: Ticket, within: Option<Duration>, now: Instant) -> Option<Instant> {
+        let at = later(now, within?);
+        self.timers.insert((at, Timer::Deadline(ticket)));
+        Some(at)
+    }
+
+    fn forget_deadline(&mut self, ticket: Ticket, at: Option<Instant>) {
+        if let Some(at) = at {
+            self.timers.remove(&(at, Timer::Deadline(ticket)));
         }
     }
 

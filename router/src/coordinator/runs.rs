@@ -6,9 +6,10 @@ use std::time::{Duration, Instant};
 use nova_proto_core::messages::WorkerStats;
 
 use super::calls::CallPurpose;
+use super::desired::Wanted;
 use super::{
-    Action, Coordinator, Ended, Failure, IndexReport, Outcome, Reply, Request, ShardState, Ticket, WorkerId,
-    validate,
+    Action, Coordinator, Ended, Failure, IndexReport, Outcome, Reply, Request, RouterEvent, ShardState,
+    Ticket, WorkerId, validate,
 };
 use crate::layout::Layout;
 
@@ -17,6 +18,7 @@ use crate::layout::Layout;
 pub(super) struct IndexRun {
     pub(super) ticket: Ticket,
     walking: bool,
+    deadline: Option<Instant>,
 }
 
 /// Asking all workers how they are.
@@ -31,8 +33,8 @@ impl Coordinator {
 
     pub(super) fn start_index(&mut self, ticket: Ticket, deadline: Option<Duration>, now: Instant) {
         self.end_index(Ended::Superseded);
-        self.index = Some(IndexRun { ticket, walking: true });
-        self.deadline(ticket, deadline, now);
+        let deadline = self.deadline(ticket, deadline, now);
+        self.index = Some(IndexRun { ticket, walking: true, deadline });
         self.act(Action::Walk(ticket));
     }
 
@@ -42,6 +44,8 @@ impl Coordinator {
         match result {
             Ok(layout) => {
                 self.desired.rescan(*layout);
+                let files = self.desired.shards().map(Wanted::count).sum();
+                self.tell(RouterEvent::Walked { files });
                 for shard in 0..u32::try_from(self.slots.len()).unwrap_or(u32::MAX) {
                     self.slots[shard as usize].tries = 0;
                     self.check_again(shard);
@@ -53,7 +57,8 @@ impl Coordinator {
     }
 
     pub(super) fn end_index(&mut self, ended: Ended) {
-        let Some(IndexRun { ticket, walking }) = self.index.take() else { return };
+        let Some(IndexRun { ticket, walking, deadline }) = self.index.take() else { return };
+        self.forget_deadline(ticket, deadline);
         if walking {
             self.act(Action::CancelWalk(ticket));
         } else if matches!(ended, Ended::Cancelled | Ended::Deadline) {
@@ -65,8 +70,9 @@ impl Coordinator {
     /// Ends the run of indexing if every shard is ready or has failed.
     pub(super) fn settle_index(&mut self) {
         let Some(run) = self.index.as_ref().filter(|run| !run.walking && self.is_settled()) else { return };
-        let (ticket, mut report) = (run.ticket, IndexReport::default());
+        let (ticket, deadline, mut report) = (run.ticket, run.deadline, IndexReport::default());
         self.index = None;
+        self.forget_deadline(ticket, deadline);
         for (number, slot) in (0..).zip(&self.slots) {
             match &slot.state {
                 ShardState::Ready(ready) => {

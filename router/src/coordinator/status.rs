@@ -153,6 +153,11 @@ pub enum RouterEvent {
         /// Its connection's number.
         worker: WorkerId,
     },
+    /// A run of indexing has walked the roots; what differs is brought to the workers from now on.
+    Walked {
+        /// How many files all shards should hold.
+        files: usize,
+    },
     /// More of a shard has arrived at its worker.
     Progress {
         /// The shard.

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use nova_router::coordinator::{Ask, Ended, Event, Outcome, RouterEvent, ShardState};
+use nova_router::coordinator::{Ask, Change, Ended, Event, Outcome, RouterEvent, ShardState};
 
 use crate::world::{SHARDS, World, class, file};
 
@@ -67,6 +67,20 @@ fn a_run_ends_at_its_deadline() {
     let before = world.now;
     assert!(matches!(world.outcome(ticket), Outcome::Indexed(Err(Ended::Deadline))));
     assert_eq!(world.now - before, Duration::from_secs(9));
+}
+
+#[test]
+fn what_has_ended_waits_for_no_time() {
+    let mut world = World::new(6);
+    world.connect_all();
+    let hour = Some(Duration::from_secs(3600));
+    let index = world.ask(Ask::Index { deadline: hour });
+    world.indexed(index);
+    let changes = vec![Change::Disk(file(0, "A.java"))];
+    let change = world.ask(Ask::Change { changes, deadline: hour });
+    world.changed(change).expect("it is taken");
+    world.search("A", 1);
+    assert_eq!(world.coordinator.poll_timeout(), None);
 }
 
 #[test]
