@@ -180,6 +180,9 @@ fn kinds_never_change() {
         let kind: SymbolKind = name.parse().expect("a kind");
         assert_eq!(encode(&kind)[..], [number], "{name}");
         assert_eq!(decode::<SymbolKind>(&[number]), Ok(kind));
+        assert_eq!(format!("{kind:>12}"), format!("{name:>12}"));
+        let types = ["class", "interface", "enum", "record", "annotation"];
+        assert_eq!(kind.is_type(), types.contains(&name));
     }
     assert!(decode::<SymbolKind>(&[12]).is_err(), "a new kind takes new methods");
 }
@@ -281,6 +284,12 @@ fn lists_and_texts_over_their_bounds_are_refused_however_small_their_elements() 
     assert!(decode::<PageReply>(&page(16_385)).is_err());
     // Announced and not there: nothing is reserved for it.
     assert!(decode::<PageReply>(&encode(&(1_u64 << 40))).is_err());
+    let path = |length: usize| {
+        let path = "p".repeat(length);
+        encode(&SymbolPage { files: vec![ListedFile { path: &path, symbols: Vec::new() }], more: false })
+    };
+    assert!([4095, 4096].iter().all(|length| decode::<SymbolPage<'_>>(&path(*length)).is_ok()));
+    assert!(decode::<SymbolPage<'_>>(&path(4097)).is_err());
     let hello = |build: usize| WorkerHello { build: "b".repeat(build), ..WorkerHello::default() };
     assert!(decode::<WorkerHello>(&encode(&hello(128))).is_ok());
     assert!(decode::<WorkerHello>(&encode(&hello(129))).is_err());

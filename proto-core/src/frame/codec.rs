@@ -135,3 +135,37 @@ impl Flavor for Comparing<'_> {
         Ok(self.equal && self.expected.is_empty())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::frame::{Close, Ping};
+
+    #[test]
+    fn what_is_wrong_with_a_header_is_said() {
+        let detail = |error: PeerError| match error {
+            PeerError::Malformed { detail, .. } => detail,
+            other => panic!("{other:?}"),
+        };
+        let ping = |bytes: &[u8]| decode_header::<Ping>(Kind::Ping, bytes).map(|_| ()).map_err(detail);
+        let close = |bytes: &[u8]| decode_header::<Close>(Kind::Close, bytes).map(|_| ()).map_err(detail);
+        assert_eq!(ping(&[1]), Ok(()));
+        assert_eq!(ping(&[0x80]), Err("the header is cut off or too long"));
+        assert_eq!(ping(&[0xff; 11]), Err("an integer does not fit its type"));
+        assert_eq!(close(&[0, 0, 1, b'x']), Ok(()));
+        assert_eq!(close(&[0, 0, 1, 0xff]), Err("text is not UTF-8"));
+    }
+
+    /// What is shorter than its value would be, or longer, is not its form.
+    #[test]
+    fn the_form_is_compared_to_its_end() {
+        assert!(canonical(&300_u32, &[0xac, 0x02]));
+        for other in [&[0xac][..], &[0xac, 0x02, 0x00], &[0xac, 0x03], &[0xac, 0x82, 0x00]] {
+            assert!(!canonical(&300_u32, other), "{other:x?}");
+        }
+        let text = "a text that is longer than an integer";
+        let written = [&[text.len() as u8][..], text.as_bytes()].concat();
+        assert!(canonical(&text, &written));
+        assert!(!canonical(&text, &written[..20]) && !canonical(&text, &[&written[..], b"x"].concat()));
+    }
+}

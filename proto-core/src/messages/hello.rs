@@ -140,6 +140,8 @@ mod tests {
         );
         assert_eq!(shards_in(&ranges, 10), Some(vec![1, 2, 3, 7, 9]));
         assert_eq!(shards_in(&ranges, 9), None, "9 is not a shard");
+        let touching = [(1, 2), (3, 1)].map(|(first, count)| ShardRange { first, count });
+        assert_eq!(shards_in(&touching, 4), Some(vec![1, 2, 3]));
     }
 
     #[test]
