@@ -18,7 +18,7 @@ impl Worker {
         match *self {}
     }
 
-    pub(super) fn answer(&self, _: u16, _: &[u8]) -> Result<Bytes, ErrorReply> {
+    pub(super) fn answer(&self, _: u16, _: &[u8], _: u32) -> Result<Bytes, ErrorReply> {
         match *self {}
     }
 
