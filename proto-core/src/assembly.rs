@@ -16,7 +16,7 @@ impl Assembly {
         Self { declared, arrived: 0, kept: Some(buffer) }
     }
 
-    #[cfg(test)]
+    /// How much memory the buffer takes.
     pub(crate) fn capacity(&self) -> usize {
         self.kept.as_ref().map_or(0, Vec::capacity)
     }

@@ -179,9 +179,10 @@ impl Calls {
         self.calls.remove(key)
     }
 
-    /// The keys of all requests not sent yet.
-    pub(crate) fn waiting(&self) -> Vec<CallKey> {
-        self.small.iter().chain(&self.large).copied().collect()
+    /// All requests not sent yet go away.
+    pub(crate) fn withdraw_all(&mut self) -> Vec<(CallKey, OwnCall)> {
+        let waiting = self.small.drain(..).chain(self.large.drain(..));
+        waiting.filter_map(|key| Some((key, self.calls.remove(key)?))).collect()
     }
 
     /// Wants a `Cancel` sent, once, if the request is still open.

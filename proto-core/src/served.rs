@@ -14,6 +14,8 @@
 use std::collections::VecDeque;
 use std::time::Instant;
 
+use bytes::Bytes;
+
 use crate::assembly::Assembly;
 use crate::config::Compression;
 use crate::error::{ErrorCode, ErrorReply};
@@ -38,6 +40,20 @@ pub(crate) struct Served {
     /// Why the answer is not wanted any more.
     pub(crate) unwanted: Option<ErrorCode>,
     pub(crate) stage: Stage,
+}
+
+impl Served {
+    fn start(&mut self, id: RequestId, bytes: Bytes) -> Request {
+        self.stage = Stage::Running;
+        Request {
+            id,
+            method: self.method,
+            body: Body { bytes, compression: self.compression, raw_len: self.raw_len },
+            reply_max: self.reply_max,
+            deadline: self.deadline,
+            trace: self.trace,
+        }
+    }
 }
 
 /// What is still to be done for a request.
@@ -85,6 +101,11 @@ impl ServedRequests {
         served.is_some_and(|served| matches!(served.stage, Stage::Running) && served.unwanted.is_none())
     }
 
+    /// Whether its answer is there and not all of it sent.
+    pub(crate) fn is_answering(&self, id: RequestId) -> bool {
+        self.open.get(id).is_some_and(|served| matches!(served.stage, Stage::Answering { .. }))
+    }
+
     pub(crate) fn get_mut(&mut self, id: RequestId) -> Option<&mut Served> {
         self.open.get_mut(id)
     }
@@ -96,26 +117,22 @@ impl ServedRequests {
         self.open.insert(id, served);
     }
 
+    /// Opens a request that came whole: the handler's turn.
+    pub(crate) fn insert_whole(&mut self, id: RequestId, mut served: Served, bytes: Bytes) -> Request {
+        served.body_ended = true;
+        let request = served.start(id, bytes);
+        self.insert(id, served);
+        request
+    }
+
     /// The body is complete: the handler's turn, unless the core has answered already.
     pub(crate) fn start(&mut self, id: RequestId) -> Option<Request> {
         let served = self.open.get_mut(id)?;
         if !matches!(served.stage, Stage::Receiving) {
             return None;
         }
-        served.stage = Stage::Running;
-        let body = Body {
-            bytes: served.body.take().unwrap_or_default(),
-            compression: served.compression,
-            raw_len: served.raw_len,
-        };
-        Some(Request {
-            id,
-            method: served.method,
-            body,
-            reply_max: served.reply_max,
-            deadline: served.deadline,
-            trace: served.trace,
-        })
+        let bytes = served.body.take().unwrap_or_default();
+        Some(served.start(id, bytes))
     }
 
     /// The answer is there; up to `max_small` bytes it goes out in one frame.

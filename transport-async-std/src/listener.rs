@@ -26,8 +26,15 @@ pub struct Listener {
 
 #[derive(Debug)]
 enum Socket {
-    Unix { listener: UnixListener, _file: SocketFile },
-    Tcp { listener: TcpListener, tls: Option<ServerTls> },
+    /// The file goes first: nobody finds a socket there that is closed.
+    Unix {
+        _file: SocketFile,
+        listener: UnixListener,
+    },
+    Tcp {
+        listener: TcpListener,
+        tls: Option<ServerTls>,
+    },
 }
 
 impl Listener {
@@ -74,6 +81,9 @@ impl Socket {
         let (listener, tls) = match self {
             Self::Unix { listener, .. } => {
                 let stream = listener.accept().await?.0;
+                if let Err(error) = unix::check_peer(&stream) {
+                    return Ok(Accepted::Refused(error));
+                }
                 let peer = Peer { link: Link::Unix, address: None, certificate: None };
                 return Ok(Accepted::Ready(Stream::new(Closing(stream), peer, Instant::now())));
             }
@@ -111,7 +121,7 @@ async fn bind(address: &Address, options: &ListenOptions) -> io::Result<(Socket,
         Address::Unix(path) => {
             let (listener, file) = unix::bind(path)?;
             let listener = UnixListener::from(listener);
-            Ok((Socket::Unix { listener, _file: file }, address.clone()))
+            Ok((Socket::Unix { _file: file, listener }, address.clone()))
         }
         Address::Tcp { host, port } => {
             let listener = TcpListener::bind((host.as_str(), *port)).await?;

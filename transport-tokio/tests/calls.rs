@@ -19,6 +19,7 @@ const FAIL: u16 = 2;
 const NEVER: u16 = 3;
 const PANIC: u16 = 4;
 const DROP: u16 = 5;
+const PANIC_AT_ONCE: u16 = 6;
 
 /// Answers as the method says; counts handlers that were told to stop.
 #[derive(Clone, Default)]
@@ -41,6 +42,7 @@ impl Application for Service {
     }
 
     fn request(&mut self, request: Incoming) -> Self::Handler {
+        assert_ne!(request.method, PANIC_AT_ONCE, "as asked for by the test");
         let stopped = Arc::clone(&self.stopped);
         Box::pin(async move {
             match request.method {
@@ -132,9 +134,12 @@ async fn a_thousand_calls_are_in_flight_and_each_gets_its_answer() {
 async fn errors_panics_and_forgotten_requests_are_answered() {
     let service = Service::default();
     let ((router, _), _worker) = pair(4096, &service);
-    for (method, code) in
-        [(FAIL, ErrorCode::INVALID), (PANIC, ErrorCode::INTERNAL), (DROP, ErrorCode::INTERNAL)]
-    {
+    for (method, code) in [
+        (FAIL, ErrorCode::INVALID),
+        (PANIC, ErrorCode::INTERNAL),
+        (PANIC_AT_ONCE, ErrorCode::INTERNAL),
+        (DROP, ErrorCode::INTERNAL),
+    ] {
         let answer = within(ask(&router, call(method, "x"))).await;
         assert!(matches!(&answer, Err(CallError::Remote(error)) if error.code == code), "{answer:?}");
     }
@@ -200,7 +205,8 @@ async fn silence_is_pinged_and_then_given_up() {
     router.connected().await.expect("connected");
     tokio::time::sleep(Duration::from_secs(120)).await;
     assert_eq!((router.close_reason(), worker.close_reason()), (None, None), "both answer pings");
-    assert!(router.stats().round_trip.is_some());
+    // Who hears a ping has heard from its peer, and need not ask.
+    assert!(router.stats().round_trip.or(worker.stats().round_trip).is_some());
 
     let (near, far) = tokio::io::duplex(4096);
     let (_router, end) = start(Role::Router, "", near, &service);
@@ -303,6 +309,25 @@ async fn the_last_words_follow_whatever_was_on_its_way() {
     }
 }
 
+/// What is not read any more is thrown away, so that it makes no reset of what was sent.
+#[tokio::test]
+async fn the_last_words_arrive_however_much_comes_behind_them() {
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("bound");
+    let address = listener.local_addr().expect("bound");
+    let (near, far) = tokio::join!(listener.accept(), tokio::net::TcpStream::connect(address));
+    let (router, _end) = start(Role::Router, "", near.expect("accepted").0, &Service::default());
+    let mut far = silent_worker(far.expect("connected")).await;
+    router.connected().await.expect("connected");
+    router.close(CloseCode::NORMAL, "enough");
+    within(async {
+        far.write_all(&vec![0; 1 << 20]).await.expect("somebody reads");
+        let mut words = Vec::new();
+        far.read_to_end(&mut words).await.expect("no reset");
+        assert!(words.ends_with(b"enough"), "{words:?}");
+    })
+    .await;
+}
+
 #[tokio::test]
 async fn a_rejected_worker_learns_why() {
     let service = Service::default();
@@ -400,4 +425,38 @@ async fn only_a_dead_socket_is_replaced() {
     std::fs::write(&path, "precious").expect("a file");
     let error = Listener::bind(&address).await.expect_err("it is no socket").to_string();
     assert!(error.contains("no socket") && path.exists(), "{error}");
+}
+
+/// Only root can be another user; whoever else runs this sees that its own connections are let in.
+#[tokio::test]
+async fn another_user_is_not_let_in() {
+    const SOCKET: &str = "NOVA_TEST_SOCKET";
+    if let Some(path) = std::env::var_os(SOCKET) {
+        // The other user's process: it sees that it was let go.
+        let mut stream = std::os::unix::net::UnixStream::connect(path).expect("the mode lets it");
+        assert_eq!(std::io::Read::read(&mut stream, &mut [0]).expect("an end"), 0);
+        return;
+    }
+    let directory = tempfile::tempdir().expect("a directory");
+    let path = directory.path().join("router.sock");
+    let mut listener = Listener::bind(&Address::Unix(path.clone())).await.expect("bound");
+    if rustix::process::geteuid().is_root() {
+        use std::os::unix::fs::PermissionsExt;
+        for (path, mode) in [(directory.path(), 0o755), (path.as_path(), 0o777)] {
+            std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode)).expect("set");
+        }
+        // A copy that the other user can read, wherever this one lies.
+        let copy = directory.path().join("tests");
+        std::fs::copy(std::env::current_exe().expect("known"), &copy).expect("copied");
+        let mut other = tokio::process::Command::new(&copy);
+        other.args(["--exact", "another_user_is_not_let_in"]).env(SOCKET, &path).uid(65_534);
+        let left = tokio::select! {
+            _ = listener.accept() => panic!("it was let in"),
+            status = within(other.status()) => status.expect("it runs"),
+        };
+        assert!(left.success(), "{left}");
+    }
+    let address = Address::Unix(path);
+    let (_accepted, connected) = within(async { tokio::join!(listener.accept(), connect(&address)) }).await;
+    connected.expect("the same user");
 }

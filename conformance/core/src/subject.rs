@@ -170,6 +170,8 @@ impl Game {
             Op::Close { code } => self.connection.close(CloseCode(code), ""),
             Op::Start { .. } | Op::Decode { .. } | Op::Encode { .. } | Op::Compute { .. } => {}
         }
+        // As a driver does: some commands tell no time.
+        self.connection.handle_timeout(now);
         Ok(self.settled(answer))
     }
 

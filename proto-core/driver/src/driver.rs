@@ -27,9 +27,12 @@ const WRITE_AHEAD: usize = 256 * 1024;
 /// How long the last frame may take to leave, and then the peer to hang up.
 const LINGER: Duration = Duration::from_secs(1);
 
-/// How many bytes are read and thrown away while the peer hangs up, so that its unread input does not turn our last
-/// frame into a reset.
-const LINGER_BYTES: usize = 64 * 1024;
+/// How many reads a poll throws away while the peer hangs up: its unread input would turn our last frame into a reset.
+const LINGER_READS: usize = 16;
+
+/// How many requests and answers a turn hands over, or a part of those that are open if that is more: the peer works on the
+/// first answers while the others are still being made.
+const HANDED: usize = 16;
 
 /// How many wakers and requests a turn leaves room for.
 const KEPT: usize = 1024;
@@ -144,7 +147,6 @@ struct Ending {
     reason: CloseReason,
     deadline: Instant,
     half_closed: bool,
-    thrown_away: usize,
 }
 
 /// Encoded bytes on their way to the socket.
@@ -182,7 +184,8 @@ where
 {
     /// One round through everything that can move. Returns whether anything did.
     fn turn(&mut self, cx: &mut Context<'_>) -> bool {
-        let mut moved = false;
+        // What has come counts before the time does: this task may not have run for a while.
+        let mut moved = self.read(cx);
         while let Poll::Ready(Some(_)) = Pin::new(&mut self.handlers).poll_next(cx) {
             moved = true;
         }
@@ -193,14 +196,14 @@ where
             // What goes out can end the connection, or a call: that is an event then.
             moved |= added > 0;
         }
-        moved |= self.write(cx);
-        moved | self.read(cx)
+        moved | self.write(cx)
     }
 
     /// Hands what happened to those who wait for it. Returns whether there may be more.
     fn pull_events(&mut self, cx: &mut Context<'_>) -> bool {
         let now = self.shared.now();
         let mut hello = None;
+        let mut left;
         {
             let mut state = self.shared.lock();
             state.driver_awake();
@@ -208,7 +211,12 @@ where
             if self.write_broken.is_some_and(|until| now >= until) {
                 state.connection.receive_eof();
             }
-            while let Some(event) = state.connection.poll_event() {
+            let stats = state.connection.stats();
+            left = HANDED.max(stats.calls_open.saturating_add(stats.serving) / HANDED);
+            while left > 0
+                && let Some(event) = state.connection.poll_event()
+            {
+                left -= 1;
                 match event {
                     Event::Hello { app } => hello = Some(app),
                     Event::Request(request) => {
@@ -220,8 +228,10 @@ where
         }
         self.woken.drain(..).for_each(Waker::wake);
         for request in self.requests.drain(..) {
-            let handler = AssertUnwindSafe(self.application.request(request)).catch_unwind();
-            self.place.set(Some(handler).into());
+            let application = AssertUnwindSafe(|| self.application.request(request));
+            // A panic has dropped the request, which has answered it.
+            let Ok(handler) = std::panic::catch_unwind(application) else { continue };
+            self.place.set(Some(AssertUnwindSafe(handler).catch_unwind()).into());
             if self.place.as_mut().poll(cx).is_pending() {
                 let place = std::mem::replace(&mut self.place, Box::pin(None.into()));
                 self.handlers.push(place);
@@ -231,7 +241,7 @@ where
         // A burst leaves no more than a turn of small requests takes.
         self.woken.shrink_to(KEPT);
         self.requests.shrink_to(KEPT);
-        let Some(hello) = hello else { return false };
+        let Some(hello) = hello else { return left == 0 };
         let admission = self.application.admit(hello);
         admit(&mut self.shared.lock(), admission);
         true
@@ -323,14 +333,16 @@ where
                 Poll::Ready(Ok(())) => ending.half_closed = true,
             }
         }
-        while ending.thrown_away < LINGER_BYTES {
+        for _ in 0..LINGER_READS {
             match Pin::new(&mut self.reader).poll_read(cx, &mut self.input) {
                 Poll::Pending => return Poll::Pending,
-                Poll::Ready(Ok(count @ 1..)) => ending.thrown_away += count,
-                Poll::Ready(_) => break,
+                Poll::Ready(Ok(1..)) => {}
+                Poll::Ready(_) => return Poll::Ready(ending.reason.clone()),
             }
         }
-        Poll::Ready(ending.reason.clone())
+        // There is more, and others want to run.
+        cx.waker().wake_by_ref();
+        Poll::Pending
     }
 
     /// Sleeps until the connection, or the end, wants to look at the time. A timer that is due too early is kept: it
@@ -378,7 +390,7 @@ where
             this.ending = reason.map(|reason| {
                 moved = true;
                 let deadline = this.shared.now() + LINGER;
-                Ending { reason, deadline, half_closed: false, thrown_away: 0 }
+                Ending { reason, deadline, half_closed: false }
             });
         } else if let Poll::Ready(reason) = this.finish(cx) {
             return Poll::Ready(reason);

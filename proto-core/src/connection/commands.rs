@@ -25,7 +25,7 @@ impl Connection {
         let Phase::Deciding { agreed, .. } = &self.phase else { return Err(self.wrong_state()) };
         let agreed = agreed.clone();
         self.send_welcome(&agreed, app);
-        self.open(agreed, Bytes::new());
+        self.untimed(|connection| connection.open(agreed, Bytes::new()));
         Ok(())
     }
 
@@ -91,10 +91,12 @@ impl Connection {
         let Some(call) = self.calls.get_mut(key) else { return false };
         let was_wanted = !std::mem::replace(&mut call.abandoned, true);
         self.forget_deadline_of_call(key);
-        if was_wanted && self.calls.withdraw(key).is_none() {
-            self.abandon_open_call(key);
-        }
-        self.note_output();
+        self.untimed(|connection| {
+            if was_wanted && connection.calls.withdraw(key).is_none() {
+                connection.abandon_open_call(key);
+            }
+            connection.note_output();
+        });
         was_wanted
     }
 
@@ -165,7 +167,7 @@ impl Connection {
             Answered::Large => self.bulk.push_back(Bulk::Response(id)),
         }
         self.forget_deadline_of_served(id);
-        self.note_more_output();
+        self.untimed(Self::note_more_output);
         Ok(())
     }
 }

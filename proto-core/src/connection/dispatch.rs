@@ -56,6 +56,14 @@ impl Connection {
         let deadline = (request.deadline_ms > 0)
             .then(|| later(self.now, Duration::from_millis(u64::from(request.deadline_ms))));
         let cost = cost(u64::from(request.body_len), request.raw_len, request.reply_max);
+        let limits = &self.config.limits;
+        if self.served.len() >= limits.max_concurrent as usize {
+            return Err(PeerError::TooManyRequests { limit: limits.max_concurrent });
+        }
+        if self.served.cost().saturating_add(cost) > limits.work_budget {
+            return Err(PeerError::WorkBudget { limit: limits.work_budget });
+        }
+        self.stats.requests_received = self.stats.requests_received.saturating_add(1);
         let served = Served {
             method: request.method,
             // More than it takes of any body cannot be meant.
@@ -70,24 +78,24 @@ impl Connection {
             unwanted: None,
             stage: Stage::Receiving,
         };
-        let limits = self.config.limits;
-        if self.served.len() >= limits.max_concurrent as usize {
-            return Err(PeerError::TooManyRequests { limit: limits.max_concurrent });
-        }
-        if self.served.cost().saturating_add(cost) > limits.work_budget {
-            return Err(PeerError::WorkBudget { limit: limits.work_budget });
-        }
-        self.stats.requests_received = self.stats.requests_received.saturating_add(1);
-        self.served.insert(id, served);
         if self.drain.ours.is_some() {
+            self.served.insert(id, served);
             let error = ErrorReply {
                 retry: Retry::Elsewhere,
                 ..ErrorReply::new(ErrorCode::REFUSED, "this side is draining")
             };
             self.served.fail(id, error);
             self.note_output();
-        } else if let Some(deadline) = deadline {
-            self.deadlines.insert(deadline, Expiring::Served(id));
+        } else {
+            if let Some(deadline) = deadline {
+                self.deadlines.insert(deadline, Expiring::Served(id));
+            }
+            if let Some(bytes) = self.take_whole_body(in_frame, request.body_len) {
+                let request = self.served.insert_whole(id, served, bytes);
+                self.events.push_back(Event::Request(request));
+                return Ok(());
+            }
+            self.served.insert(id, served);
         }
         self.reading = Reading::RequestBody { id, left: in_frame };
         Ok(())
@@ -95,13 +103,12 @@ impl Connection {
 
     /// Some of a request's body has come: all that its frame held.
     pub(super) fn after_request_body(&mut self, id: RequestId) {
-        let complete = self.served.get_mut(id).is_some_and(|served| {
-            served.body_ended = served.body.is_complete();
-            served.body_ended
-        });
-        if complete {
+        let Some(served) = self.served.get_mut(id) else { return };
+        served.body_ended = served.body.is_complete();
+        let capacity = served.body.capacity();
+        if served.body_ended {
             if let Some(request) = self.served.start(id) {
-                self.lend(&request.body);
+                self.lend(&request.body, capacity);
                 self.events.push_back(Event::Request(request));
             }
             self.served.close_if_done(id);
@@ -165,7 +172,7 @@ impl Connection {
         check_extensions(Kind::Response, &response.ext)?;
         let compression = self.check_body(response.body_len, response.codec, response.raw_len)?;
         check_part(id, in_frame, response.body_len)?;
-        let Some(call) = self.calls.get_mut(key) else { return Ok(()) };
+        let Some(call) = self.calls.get(key) else { return Ok(()) };
         if !matches!(call.reply, Reply::None) {
             return Err(PeerError::IdNotOpen { frame: Kind::Response.name(), id });
         }
@@ -173,11 +180,18 @@ impl Connection {
         if length > limit {
             return Err(PeerError::ReplyTooLong { id, length: u64::from(length), limit: u64::from(limit) });
         }
-        let mut assembly = self.spares.assembly(response.body_len);
-        if call.abandoned {
-            assembly.discard();
+        let raw_len = response.raw_len;
+        if let Some(bytes) = self.take_whole_body(in_frame, response.body_len) {
+            self.finish_call(key, Ok(Body { bytes, compression, raw_len }));
+            return Ok(());
         }
-        call.reply = Reply::Arriving { assembly, compression, raw_len: response.raw_len };
+        let mut assembly = self.spares.assembly(response.body_len);
+        if let Some(call) = self.calls.get_mut(key) {
+            if call.abandoned {
+                assembly.discard();
+            }
+            call.reply = Reply::Arriving { assembly, compression, raw_len };
+        }
         self.reading = Reading::ReplyBody { key, left: in_frame };
         Ok(())
     }
@@ -187,17 +201,18 @@ impl Connection {
         let Some(call) = self.calls.get_mut(key) else { return };
         let Reply::Arriving { assembly, compression, raw_len } = &mut call.reply else { return };
         if assembly.is_complete() {
+            let capacity = assembly.capacity();
             let bytes = assembly.take().unwrap_or_default();
             let body = Body { bytes, compression: *compression, raw_len: *raw_len };
-            self.lend(&body);
+            self.lend(&body, capacity);
             self.finish_call(key, Ok(body));
         }
     }
 
     /// The application gets a body whose buffer may be used again.
-    fn lend(&mut self, body: &Body) {
+    fn lend(&mut self, body: &Body, capacity: usize) {
         let most = (self.config.limits.max_body as usize).saturating_mul(2);
-        self.spares.lend(&body.bytes, most, self.now);
+        self.spares.lend(&body.bytes, capacity, most, self.now);
     }
 
     pub(super) fn on_error(&mut self, error: Error) -> Result<(), PeerError> {
@@ -219,9 +234,12 @@ impl Connection {
     /// The terminal answer of a call is complete. A body that is still under way ends with a `Cancel`, if that was
     /// agreed, or is sent to its end.
     fn finish_call(&mut self, key: CallKey, result: Result<Body, CallError>) {
-        self.forget_deadline_of_call(key);
-        let cancellation = self.agreed().is_some_and(|agreed| agreed.cancellation);
-        if cancellation && self.calls.get(key).is_some_and(|call| !call.body_ended) {
+        let Some(call) = self.calls.get(key) else { return };
+        let (deadline, body_ended) = (call.deadline, call.body_ended);
+        if let Some(deadline) = deadline {
+            self.deadlines.remove(deadline, Expiring::Call(key));
+        }
+        if !body_ended && self.agreed().is_some_and(|agreed| agreed.cancellation) {
             self.calls.want_cancel(key);
             self.note_output();
         }

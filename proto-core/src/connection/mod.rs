@@ -122,6 +122,8 @@ pub struct Connection {
     small_run: usize,
     /// Since when output waits for the driver to take it.
     blocked_since: Option<Instant>,
+    /// It began to wait with a command that tells no time: the first time told afterwards counts.
+    blocked_untimed: bool,
     stats: Stats,
 }
 
@@ -276,6 +278,7 @@ impl Connection {
             unknown_in_a_row: 0,
             small_run: 0,
             blocked_since: None,
+            blocked_untimed: false,
             stats: Stats::default(),
             config,
         };
@@ -349,6 +352,9 @@ impl Connection {
     /// Time never goes back, whatever the driver says.
     fn advance(&mut self, now: Instant) {
         self.now = self.now.max(now);
+        if std::mem::take(&mut self.blocked_untimed) && self.blocked_since.is_some() {
+            self.blocked_since = Some(self.now);
+        }
     }
 
     fn open(&mut self, agreed: Box<Agreed>, app: Bytes) {
@@ -382,11 +388,11 @@ impl Connection {
 
     /// Calls not sent yet fail, safe to send elsewhere.
     fn fail_waiting_calls(&mut self) {
-        for key in self.calls.waiting() {
-            self.forget_deadline_of_call(key);
-            if self.calls.withdraw(key).is_some() {
-                self.events.push_back(Event::Answer { key, result: Err(CallError::Draining) });
+        for (key, call) in self.calls.withdraw_all() {
+            if let Some(deadline) = call.deadline {
+                self.deadlines.remove(deadline, Expiring::Call(key));
             }
+            self.events.push_back(Event::Answer { key, result: Err(CallError::Draining) });
         }
     }
 
@@ -459,11 +465,13 @@ impl Connection {
     /// Deadline or cancellation of a request of the peer.
     fn abandon_served(&mut self, id: RequestId, code: ErrorCode) {
         self.forget_deadline_of_served(id);
+        if self.served.is_answering(id) {
+            // Its place in the turn would stay for as long as the window is full.
+            self.bulk.retain(|bulk| *bulk != Bulk::Response(id));
+        }
         if self.served.abandon(id, code) {
             self.events.push_back(Event::Cancelled { id });
         }
-        // Its place in the turn would stay for as long as the window is full.
-        self.bulk.retain(|bulk| *bulk != Bulk::Response(id));
         self.note_output();
     }
 }

@@ -2,12 +2,13 @@
 
 use std::time::Instant;
 
+use bytes::Bytes;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use super::{Connection, Phase, Reading};
 use crate::calls::Reply;
-use crate::config::MAX_UNKNOWN_IN_A_ROW;
+use crate::config::{MAX_UNKNOWN_IN_A_ROW, SMALL_BODY};
 use crate::error::{CloseReason, ForeignProtocol, PeerError};
 use crate::event::Event;
 use crate::frame::{Kind, MAX_HEADER, MAX_HELLO, PREFACE, decode_header};
@@ -191,14 +192,30 @@ impl Connection {
             assembly.extend(part);
         }
         if !matches!(self.reading, Reading::Skipped { .. }) {
-            self.pacing.on_received(count);
-            if self.pacing.ack_due() {
-                self.note_more_output();
-            }
+            self.count_body_bytes(count);
         }
         self.input.consume(count);
         self.finish_content(left.saturating_sub(u32::try_from(count).unwrap_or(u32::MAX)));
         count > 0 || left == 0
+    }
+
+    /// A small body that came whole, with its header's frame: what most calls have needs no assembly.
+    pub(super) fn take_whole_body(&mut self, in_frame: u32, body_len: u32) -> Option<Bytes> {
+        if in_frame < body_len || body_len > SMALL_BODY {
+            return None;
+        }
+        let bytes = Bytes::copy_from_slice(self.input.bytes().get(..body_len as usize)?);
+        self.count_body_bytes(bytes.len());
+        self.input.consume(bytes.len());
+        Some(bytes)
+    }
+
+    /// Body bytes are acknowledged as they come, whatever they are for.
+    fn count_body_bytes(&mut self, count: usize) {
+        self.pacing.on_received(count);
+        if self.pacing.ack_due() {
+            self.note_more_output();
+        }
     }
 
     /// Goes on with what is left of a frame's content, or with the next frame.

@@ -72,6 +72,14 @@ impl Connection {
         }
     }
 
+    /// Runs a command that tells no time.
+    pub(super) fn untimed<T>(&mut self, command: impl FnOnce(&mut Self) -> T) -> T {
+        let waited = self.blocked_since.is_some();
+        let result = command(self);
+        self.blocked_untimed |= !waited;
+        result
+    }
+
     /// Whether anything may go out now.
     fn has_output(&self) -> bool {
         let control = &self.control;

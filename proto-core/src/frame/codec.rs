@@ -9,7 +9,7 @@ use crate::error::PeerError;
 /// Decodes a header at the start of `bytes`; returns it with its length.
 ///
 /// Postcard accepts integers that are longer than need be; the protocol does not, so that every value has one
-/// encoding. The check encodes the value again and compares, without allocating.
+/// encoding. Where one may be too long, the check encodes the value again and compares, without allocating.
 ///
 /// # Errors
 /// [`PeerError::Malformed`] or [`PeerError::NotCanonical`].
@@ -27,11 +27,18 @@ where
         })
     })?;
     let used = bytes.len().saturating_sub(rest.len());
-    if canonical(&header, bytes.get(..used).unwrap_or_default()) {
+    let written = bytes.get(..used).unwrap_or_default();
+    if shortest(written) || canonical(&header, written) {
         Ok((header, used))
     } else {
         Err(PeerError::NotCanonical { frame: kind.name() })
     }
+}
+
+/// Whether no integer can be longer than need be: one that is ends with a zero behind a byte that says that more follows.
+/// Text may look the same, so this is a reason to look closely and no more.
+fn shortest(written: &[u8]) -> bool {
+    !written.windows(2).any(|pair| matches!(pair, [0x80..=0xff, 0]))
 }
 
 /// Whether `written` is what writing `value` gives.

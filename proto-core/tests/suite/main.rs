@@ -25,5 +25,6 @@ mod phases;
 mod regressions;
 mod sending;
 mod splits;
+mod stalls;
 mod texts;
 mod timers;

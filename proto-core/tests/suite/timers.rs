@@ -2,29 +2,25 @@
 
 use std::time::{Duration, Instant};
 
-use bytes::Bytes;
-use nova_proto_core::{
-    ACK_EVERY, Call, CallError, CloseCode, CloseReason, Config, Connection, ErrorCode, ErrorReply, Event,
-    Role,
-};
+use nova_proto_core::{Call, CallError, CloseCode, CloseReason, Config, Connection, ErrorCode, Event, Role};
 
 use crate::common::app::Profile;
 use crate::common::for_seeds;
-use crate::common::pair::{Pair, ROUTER, Setup, WORKER};
+use crate::common::pair::{Pair, ROUTER, Setup};
 use crate::common::rng::Rng;
 use crate::common::traffic::{traffic, with_calls};
 use crate::common::victim::Victim;
 use crate::common::wire::{self, Ask, Offer};
 
-const MS: Duration = Duration::from_millis(1);
+pub(crate) const MS: Duration = Duration::from_millis(1);
 
-fn secs(secs: u64) -> Duration {
+pub(crate) fn secs(secs: u64) -> Duration {
     Duration::from_secs(secs)
 }
 
 /// Nothing happens a millisecond before, and then this.
 #[track_caller]
-fn times_out(victim: &mut Victim, after: Duration, code: CloseCode) {
+pub(crate) fn times_out(victim: &mut Victim, after: Duration, code: CloseCode) {
     assert_eq!(victim.pass(after - MS), []);
     assert_eq!(victim.conn.close_reason(), None);
     let events = victim.pass(MS);
@@ -129,186 +125,6 @@ fn one_ping_is_outstanding_at_a_time() {
         victim.takes(&wire::raw(0x99, b""));
         assert_eq!(victim.output(), b"");
     }
-}
-
-#[test]
-fn a_peer_that_acknowledges_nothing_for_10_seconds_is_given_up() {
-    let mut victim = Victim::router();
-    victim.conn.call(Call::new(1, vec![0; 1 << 20]), victim.now).expect("open");
-    victim.output();
-    victim.pass(secs(9));
-    victim.takes(&wire::raw(0x99, b""));
-    times_out(&mut victim, secs(1), CloseCode::SLOW_READER);
-}
-
-#[test]
-fn an_acknowledgement_begins_the_wait_again() {
-    let mut victim = Victim::router();
-    victim.conn.call(Call::new(1, vec![0; 400_000]), victim.now).expect("open");
-    victim.output();
-    for received in [65_536, 131_072, 196_608, 262_144, 327_680] {
-        victim.pass(secs(9));
-        victim.takes(&wire::ack(received));
-    }
-    // 72,320 bytes are left, one acknowledgement is owed.
-    times_out(&mut victim, secs(10), CloseCode::SLOW_READER);
-}
-
-#[test]
-fn less_than_64_kib_outstanding_is_no_stall() {
-    let mut victim = Victim::router();
-    victim.conn.call(Call::new(1, vec![0; 65_535]), victim.now).expect("open");
-    victim.output();
-    for _ in 0..5 {
-        victim.pass(secs(9));
-        victim.takes(&wire::raw(0x99, b""));
-    }
-    assert_eq!(victim.conn.close_reason(), None, "the receiver owes nothing");
-}
-
-#[test]
-fn output_that_nobody_takes_for_10_seconds_is_a_stall() {
-    let mut victim = Victim::router();
-    victim.takes(&wire::ping(1));
-    victim.pass(secs(9));
-    victim.takes(&wire::ping(2));
-    times_out(&mut victim, secs(1), CloseCode::SLOW_READER);
-}
-
-/// Nothing was read while this side was suspended: what the peer owes may have come long ago.
-#[test]
-fn a_suspension_of_this_side_does_not_count_against_the_peer() {
-    for suspended in [secs(11), secs(60), secs(24 * 60 * 60)] {
-        let mut victim = Victim::router();
-        let call = Call { timeout: None, ..Call::new(1, vec![0; 100_000]) };
-        victim.conn.call(call, victim.now).expect("open");
-        victim.output();
-        assert_eq!(victim.pass(suspended), [], "the acknowledgement is still to be read");
-        victim.sent();
-        victim.takes(&wire::ack(65_536));
-        assert_eq!(victim.conn.close_reason(), None);
-    }
-    // What waits to be written has its time again, too, and so has the answer to a ping.
-    let mut victim = Victim::router();
-    victim.takes(&wire::ping(1));
-    assert_eq!(victim.pass(secs(30)), [], "the socket was not asked whether it takes more");
-    times_out(&mut victim, secs(10), CloseCode::SLOW_READER);
-    let mut victim = Victim::router();
-    victim.pass(secs(10));
-    let ping = victim.sent()[0].int(0);
-    assert_eq!(victim.pass(secs(30)), [], "the pong is still to be read");
-    victim.takes(&wire::pong(ping));
-    assert_eq!(victim.conn.close_reason(), None);
-}
-
-/// A peer that does nothing is given up all the same, once: lateness only begins its time again.
-#[test]
-fn a_peer_that_is_gone_after_a_suspension_is_given_up() {
-    let mut victim = Victim::router();
-    let call = Call { timeout: None, ..Call::new(1, vec![0; 100_000]) };
-    victim.conn.call(call, victim.now).expect("open");
-    victim.output();
-    victim.pass(secs(100));
-    victim.sent();
-    times_out(&mut victim, secs(10), CloseCode::SLOW_READER);
-    // A busy process looks a little late: that is no suspension.
-    let mut victim = Victim::router();
-    victim.pass(secs(10));
-    victim.sent();
-    victim.pass(secs(11) - MS);
-    assert_eq!(victim.conn.close_reason(), Some(&CloseReason::Timeout(CloseCode::KEEPALIVE_TIMEOUT)));
-}
-
-#[test]
-fn whatever_waits_alone_and_is_not_taken_for_10_seconds_is_a_stall() {
-    type Waits = fn(&mut Victim);
-    let large = |victim: &mut Victim| {
-        victim.conn.call(Call::new(1, vec![0; 200_000]), victim.now).expect("open");
-    };
-    let kinds: [(&str, Waits); 4] = [
-        ("GoAway", |victim| {
-            victim.takes(&wire::request(1, b""));
-            victim.conn.drain(secs(60), victim.now).expect("open");
-        }),
-        ("a small call", |victim| {
-            victim.conn.call(Call::new(1, ""), victim.now).expect("open");
-        }),
-        ("a large call that has not begun", large),
-        ("the rest of a large call", |victim| {
-            victim.conn.call(Call::new(1, vec![0; 400_000]), victim.now).expect("open");
-            assert!(victim.conn.poll_transmit(&mut Vec::new(), 1) > 0);
-        }),
-    ];
-    for (what, waits) in kinds {
-        println!("{what}");
-        let mut victim = Victim::router();
-        waits(&mut victim);
-        times_out(&mut victim, secs(10), CloseCode::SLOW_READER);
-    }
-}
-
-#[test]
-fn a_welcome_that_nobody_takes_for_10_seconds_is_a_stall() {
-    let mut victim = Victim::fresh(Config::new(Role::Router));
-    victim.takes(&Offer::default().opening(Role::Worker));
-    victim.conn.accept(Bytes::new()).expect("waits for the decision");
-    victim.events();
-    times_out(&mut victim, secs(10), CloseCode::SLOW_READER);
-}
-
-#[test]
-fn to_ask_for_no_output_is_not_to_take_it() {
-    let mut victim = Victim::router();
-    victim.takes(&wire::ping(1));
-    victim.pass(secs(9));
-    assert_eq!(victim.conn.poll_transmit(&mut Vec::new(), 0), 0);
-    victim.takes(&wire::ping(2));
-    times_out(&mut victim, secs(1), CloseCode::SLOW_READER);
-}
-
-#[test]
-fn a_cancel_that_nobody_takes_for_10_seconds_is_a_stall() {
-    let mut victim = Victim::router();
-    let key = victim.conn.call(Call::new(1, vec![0; 10]), victim.now).expect("open");
-    victim.output();
-    assert!(victim.conn.cancel(key));
-    times_out(&mut victim, secs(10), CloseCode::SLOW_READER);
-}
-
-#[test]
-fn an_answer_that_nobody_takes_for_10_seconds_is_a_stall() {
-    for result in [Ok("done"), Err(ErrorCode::INVALID)] {
-        let mut victim = Victim::router();
-        let id = match &victim.takes(&wire::request(1, b""))[..] {
-            [Event::Request(request)] => request.id,
-            other => panic!("{other:?}"),
-        };
-        match result {
-            Ok(body) => victim.conn.respond(id, body).expect("owed"),
-            Err(code) => victim.conn.respond_error(id, ErrorReply::new(code, "no")).expect("owed"),
-        }
-        times_out(&mut victim, secs(10), CloseCode::SLOW_READER);
-    }
-}
-
-#[test]
-fn output_taken_a_little_at_a_time_is_no_stall() {
-    let mut victim = Victim::router();
-    victim.conn.call(Call::new(1, vec![0; 500_000]), victim.now).expect("open");
-    let (mut out, mut sent, mut acked) = (Vec::new(), 0, 0);
-    while victim.conn.poll_transmit(&mut out, 1) > 0 {
-        sent += out.len();
-        victim.pass(secs(1));
-        // A little less than what came, for some of that is headers.
-        let received = sent as u64 - 1000;
-        if received - acked >= ACK_EVERY {
-            victim.takes(&wire::ack(received));
-            acked = received;
-        }
-        out.clear();
-    }
-    assert!(sent > 500_000);
-    assert_eq!(victim.conn.close_reason(), None);
 }
 
 #[test]
@@ -437,22 +253,6 @@ fn an_early_or_repeated_timeout_does_no_harm() {
     }
     assert_eq!(victim.output(), b"");
     assert_eq!(victim.conn.poll_timeout(), Some(victim.now + secs(10)));
-}
-
-#[test]
-fn a_stall_is_a_stall_even_with_pings_and_pongs_between() {
-    for_seeds(20, |seed| {
-        let mut setup = Setup::new(Profile { calls: 3, body: 1 << 20, large: 100, ..Profile::idle() });
-        setup.profiles[WORKER] = Profile::idle();
-        let mut pair = Pair::connected(seed, setup);
-        // The worker's acknowledgements, like all it says, are lost.
-        pair.pipes[WORKER].stalled = true;
-        let start = pair.now;
-        pair.run_until(|pair| pair.sides[ROUTER].app.closed.is_some());
-        assert!(pair.now - start <= secs(21));
-        let code = pair.sides[ROUTER].app.closed.as_ref().and_then(CloseReason::code);
-        assert!([Some(CloseCode::SLOW_READER), Some(CloseCode::KEEPALIVE_TIMEOUT)].contains(&code));
-    });
 }
 
 #[test]

@@ -27,6 +27,8 @@ pub enum Accepted<S, H> {
     Securing(SocketAddr, H),
     /// One that went before its socket was set up.
     Gone(SocketAddr, io::Error),
+    /// One that is not let in, and closed.
+    Refused(io::Error),
 }
 
 /// Accepts connections for ever: TLS handshakes run side by side, and a process without file descriptors waits for some.
@@ -81,6 +83,7 @@ impl<S: 'static> Accepting<S> {
                 Ok(Accepted::Gone(peer, error)) => {
                     tracing::debug!(%peer, %error, "a connection went at once");
                 }
+                Ok(Accepted::Refused(error)) => tracing::warn!(%error, "refused a connection"),
                 Err(error) if is_about_one(&error) => tracing::debug!(%error, "a connection went at once"),
                 Err(error) => {
                     tracing::warn!(%error, wait = ?self.backoff, "could not accept a connection");
@@ -198,6 +201,7 @@ mod tests {
         let gone = |kind| io::Error::from(kind);
         let came = vec![
             Ok(Accepted::Gone(PEER, gone(ErrorKind::InvalidInput))),
+            Ok(Accepted::Refused(gone(ErrorKind::PermissionDenied))),
             Err(gone(ErrorKind::ConnectionAborted)),
             Err(gone(ErrorKind::ConnectionReset)),
             Ok(Accepted::Ready(1)),

@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::io;
+use std::os::fd::AsFd;
 use std::os::unix::fs::{FileTypeExt, MetadataExt, PermissionsExt};
 use std::os::unix::net::UnixListener;
 use std::path::{Path, PathBuf};
@@ -27,6 +28,25 @@ pub fn bind(path: &Path) -> io::Result<(UnixListener, SocketFile)> {
     let file = SocketFile { path: path.to_owned(), inode: inode(path)? };
     listener.set_nonblocking(true)?;
     Ok((listener, file))
+}
+
+/// Refuses a peer that another user runs: the socket's mode keeps most of them out, but not everywhere, and not before it is
+/// set. Checked on Linux alone.
+///
+/// # Errors
+/// If it is another user's, with the number of that user.
+pub fn check_peer(stream: &impl AsFd) -> io::Result<()> {
+    #[cfg(target_os = "linux")]
+    {
+        let (peer, own) = (rustix::net::sockopt::socket_peercred(stream)?.uid, rustix::process::geteuid());
+        if peer != own {
+            let message = format!("the peer belongs to user {}, not {}", peer.as_raw(), own.as_raw());
+            return Err(io::Error::new(io::ErrorKind::PermissionDenied, message));
+        }
+    }
+    #[cfg(not(target_os = "linux"))]
+    let _ = stream;
+    Ok(())
 }
 
 /// Makes room at `path`, but only of a socket that nobody answers on.
