@@ -12,8 +12,8 @@ use super::breaker::PROBE_WITHIN;
 use super::calls::CallPurpose;
 use super::validate::{self, Lie};
 use super::{
-    Action, CallId, Coordinator, Ended, Failure, Outcome, Reply, Request, RouterEvent, SearchError, Ticket,
-    Timer, WorkerId, later,
+    Action, CallId, Coordinator, Ended, Failure, Outcome, Reply, Request, RouterEvent, SearchError,
+    ShardState, Ticket, Timer, WorkerId, later,
 };
 
 /// How a search is made.
@@ -179,15 +179,18 @@ impl Coordinator {
         self.finish_if_done(ticket, now);
     }
 
-    /// Checks an answer. Files that are not wanted are not in the result: where all that was asked for is current and
-    /// nothing has gone since, such a file was never there.
+    /// Checks an answer. Files that are not wanted are not in the result: where all that was asked for is current, as the
+    /// worker says and as far as is known here, and nothing has gone since, such a file was never there.
     fn believe(&self, ticket: Ticket, question: Question, reply: SearchReply) -> Result<Answer, Lie> {
         let Question { worker, root, shards } = question;
         let (limit, kinds, rev) = match self.searches.get(&ticket) {
             Some(run) => (run.limit, run.kinds, run.rev),
             None => (0, 0, 0),
         };
-        let warming = validate::found(&reply, &shards, limit, kinds)?;
+        let mut warming = validate::found(&reply, &shards, limit, kinds)?;
+        // What a worker holds can be what was wanted before the last walk, until its sync has had its turn.
+        let is_ready = |shard: &u32| matches!(self.slots[*shard as usize].state, ShardState::Ready(_));
+        warming.extend(shards.iter().filter(|shard| !is_ready(shard)));
         let mut hits = Vec::with_capacity(reply.hits.len());
         for hit in reply.hits {
             let place = self.desired.place(root, &hit.path);

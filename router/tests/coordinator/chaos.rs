@@ -102,7 +102,8 @@ fn disturb(world: &mut World) {
 }
 
 fn some_file(rng: &mut Rng) -> nova_router::coordinator::FilePath {
-    let (root, directory) = [(0, ""), (0, "a/src/"), (0, "b/src/p/"), (1, "new/")][rng.below(4) as usize];
+    let directories = [(0, ""), (0, "a/src/"), (0, "b/src/p/"), (1, "new/"), (1, "d/src/"), (1, "f/src/q/")];
+    let (root, directory) = directories[rng.below(directories.len() as u64) as usize];
     file(root, &format!("{directory}F{}.java", rng.below(3)))
 }
 

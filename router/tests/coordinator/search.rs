@@ -160,6 +160,30 @@ fn a_file_that_goes_during_a_search_is_no_lie() {
 }
 
 #[test]
+fn a_worker_whose_shards_wait_for_their_syncs_is_no_liar() {
+    for seed in 0..40 {
+        let mut world = World::new(seed);
+        let gone = file(1, "f/src/Gone.java");
+        world.write(&gone, Some(class("Gone")));
+        let ticket = world.index();
+        world.connect(0..SHARDS).expect("it is free");
+        world.indexed(ticket);
+        // The next walk does not find it; the last shards' syncs wait for those before them.
+        world.disk.remove(&gone);
+        let ticket = world.index();
+        world.run_until("the walk", |world| {
+            world.told.iter().filter(|event| matches!(event, RouterEvent::Walked { .. })).count() == 2
+        });
+        let answer = world.search("", 100);
+        assert_eq!((answer.shards.answered, world.closed.len()), (SHARDS, 0), "seed {seed}: {:?}", world.closed);
+        assert!(answer.shards.warming > 0, "seed {seed}: {:?}", answer.shards);
+        assert!(answer.hits.iter().all(|hit| hit.symbol.name != "Gone"));
+        world.indexed(ticket);
+        world.check();
+    }
+}
+
+#[test]
 fn a_wrong_query_is_told_and_nobody_is_asked() {
     let (mut world, _) = at_work(9);
     world.asked.clear();

@@ -107,7 +107,17 @@ pub(crate) fn class(name: &str) -> String {
 pub(crate) const LEFT_OUT: &str = "out/";
 
 /// Where the source roots of a world's first root lie, in the order of their shards; those of the second one follow.
-pub(crate) const SOURCE_ROOTS: [(usize, &str); 4] = [(0, ""), (0, "a/src"), (0, "b/src"), (1, "")];
+/// More than the shards of one worker that are synced at once.
+pub(crate) const SOURCE_ROOTS: [(usize, &str); 8] = [
+    (0, ""),
+    (0, "a/src"),
+    (0, "b/src"),
+    (1, ""),
+    (1, "c/src"),
+    (1, "d/src"),
+    (1, "e/src"),
+    (1, "f/src"),
+];
 
 pub(crate) const SHARDS: u32 = SOURCE_ROOTS.len() as u32;
 
