@@ -111,8 +111,9 @@ impl Router {
 
     /// Walks the roots again, and brings every shard to what is found there, with the unsaved texts over it; returns when
     /// each is ready or has failed. A later run takes the place of an earlier one. If it is cancelled or its deadline passes
-    /// during the walk, all goes on as before it; after that, nothing that was under way takes effect any more, and shards that
-    /// were not done stay [`ShardState::Stale`] until the next run, or until their worker connects again.
+    /// during the walk, all goes on as before it. After the walk, a deadline ends the wait alone. Whoever cancels stops the run:
+    /// nothing that was under way takes effect any more, and shards that were not done stay [`ShardState::Stale`] for half a
+    /// minute, or until the next run; then they are brought to what the walk has found.
     ///
     /// # Errors
     /// Why it ended before it was done.

@@ -8,6 +8,13 @@ use super::{
     WorkerId, later,
 };
 
+/// Longest wait for an answer to what is small.
+const ANSWER_WITHIN: Duration = Duration::from_secs(60);
+
+/// The least that a way to a worker has to carry, in bytes a second: with what is under way to it already, a large request
+/// may take as long as that needs.
+const SLOWEST_LINK: u64 = 64 * 1024;
+
 /// Room for texts.
 #[derive(Debug)]
 pub(super) struct Budget {
@@ -20,9 +27,9 @@ impl Budget {
         Self { limit, used: 0 }
     }
 
-    /// Whether there is room for so much. What is larger than all there is has room alone.
+    /// Whether there is room for so much. What is larger than all there is has room alone, and nothing has it always.
     pub(super) fn has_room(&self, bytes: u64) -> bool {
-        self.used == 0 || self.used.saturating_add(bytes) <= self.limit
+        bytes == 0 || self.used == 0 || self.used.saturating_add(bytes) <= self.limit
     }
 
     pub(super) fn take(&mut self, bytes: u64) {
@@ -36,6 +43,10 @@ impl Budget {
     pub(super) fn used(&self) -> u64 {
         self.used
     }
+
+    pub(super) fn limit(&self) -> u64 {
+        self.limit
+    }
 }
 
 /// A call under way.
@@ -46,6 +57,8 @@ pub(super) struct CallInfo {
     deadline: Instant,
     /// Bytes of text in it.
     held: u64,
+    /// Its length, about.
+    size: u64,
 }
 
 /// What a call is for.
@@ -74,22 +87,29 @@ pub(super) enum ReadPurpose {
 }
 
 impl Coordinator {
-    /// Asks for a call with `held` bytes of text in it.
+    /// Asks for a call with `held` bytes of text in it, to be answered within a time; without one, as long as its worker needs
+    /// at worst.
     pub(super) fn call(
         &mut self,
         worker: WorkerId,
         request: Request,
         purpose: CallPurpose,
         held: u64,
-        within: Duration,
+        within: Option<Duration>,
         now: Instant,
     ) -> CallId {
         self.last_id += 1;
         let call = CallId(self.last_id);
+        let size = request.size();
+        let under_way = self.workers.get_mut(&worker).map_or(size, |worker| {
+            worker.under_way += size;
+            worker.under_way
+        });
+        let within = within.unwrap_or(ANSWER_WITHIN + Duration::from_secs(under_way / SLOWEST_LINK));
         let deadline = later(now, within);
         self.budget.take(held);
         self.timers.insert((deadline, Timer::Call(call)));
-        self.calls.insert(call, CallInfo { worker, purpose, deadline, held });
+        self.calls.insert(call, CallInfo { worker, purpose, deadline, held, size });
         self.act(Action::Call { call, worker, request, within });
         call
     }
@@ -99,6 +119,9 @@ impl Coordinator {
         let info = self.calls.remove(&call)?;
         self.timers.remove(&(info.deadline, Timer::Call(call)));
         self.budget.give_back(info.held);
+        if let Some(worker) = self.workers.get_mut(&info.worker) {
+            worker.under_way -= info.size;
+        }
         Some(info)
     }
 

@@ -36,6 +36,8 @@ const BATCHES_AT_ONCE: usize = 3;
 #[derive(Debug)]
 pub struct Sync {
     shard: u32,
+    /// How much text may be in memory: no read is planned for more, but of one file.
+    room: u64,
     root: usize,
     key: [u8; 16],
     epoch: u64,
@@ -128,9 +130,10 @@ pub enum Progress {
 }
 
 impl Sync {
-    /// A sync of what `wanted` is now; `number` is its own and the revision of its manifest.
+    /// A sync of what `wanted` is now; `number` is its own and the revision of its manifest, `room` how many bytes of text
+    /// may be in memory.
     #[must_use]
-    pub fn new(shard: u32, epoch: u64, number: u64, wanted: &Wanted) -> Self {
+    pub fn new(shard: u32, epoch: u64, number: u64, wanted: &Wanted, room: u64) -> Self {
         let manifest = wanted.manifest();
         let mut hashes = vec![None; manifest.len()];
         let mut known = Vec::new();
@@ -144,6 +147,7 @@ impl Sync {
         let stage = if known.is_empty() { Stage::Ready } else { Stage::Looking(Some(known)) };
         Self {
             shard,
+            room,
             root: wanted.info.root,
             key: wanted.info.key.0,
             epoch,
@@ -180,12 +184,6 @@ impl Sync {
     #[must_use]
     pub fn held(&self) -> u64 {
         self.held
-    }
-
-    /// Whether the worker knows this run's epoch, so that it takes changes of single files.
-    #[must_use]
-    pub fn is_known(&self) -> bool {
-        matches!(self.stage, Stage::Sending { .. } | Stage::Committing)
     }
 
     /// Whether something is ready to be sent.
@@ -251,7 +249,7 @@ impl Sync {
         while self.next < self.total() && self.next - first < PART_ENTRIES {
             if hashes && self.hashes[self.next as usize].is_none() {
                 let size = self.size(wanted, self.next);
-                if bytes + size > PART_BYTES && !unread.is_empty() {
+                if bytes + size > PART_BYTES.min(self.room) && !unread.is_empty() {
                     break;
                 }
                 bytes += size;
@@ -368,11 +366,16 @@ impl Sync {
 
     // ---- reads ----
 
-    /// About how many bytes the next read brings; nothing if there is nothing to read now.
+    /// Begins to look at the files, if that is to be done now. It brings no text, so it waits for no room.
+    pub fn look(&mut self, wanted: &Wanted) -> Option<(Reading, ReadPlan)> {
+        let Stage::Looking(known) = &mut self.stage else { return None };
+        let entries = known.take()?;
+        Some(self.plan(Reading { purpose: Purpose::Look, entries }, wanted, u64::MAX))
+    }
+
+    /// How many bytes the next read brings at most, but for the last file that it reads; nothing if there is nothing to read
+    /// now.
     pub fn next_read(&mut self, wanted: &Wanted) -> Option<u64> {
-        if matches!(self.stage, Stage::Looking(Some(_))) {
-            return Some(0);
-        }
         if let Some(part) = self.part.as_ref().filter(|part| !part.reading && !part.unread.is_empty()) {
             return Some(self.run(wanted, &part.unread, PART_BYTES, usize::MAX).1);
         }
@@ -385,25 +388,20 @@ impl Sync {
 
     /// Begins the read that [`next_read`](Self::next_read) told of.
     pub fn start_read(&mut self, wanted: &Wanted) -> Option<(Reading, ReadPlan)> {
-        if let Stage::Looking(known) = &mut self.stage {
-            let entries = known.take()?;
-            let reading = Reading { purpose: Purpose::Look, entries };
-            return Some(self.plan(reading, wanted, u64::MAX));
-        }
         if let Some(part) = self.part.as_ref().filter(|part| !part.reading && !part.unread.is_empty()) {
-            let count = self.run(wanted, &part.unread, PART_BYTES, usize::MAX).0;
+            let (count, bytes) = self.run(wanted, &part.unread, PART_BYTES, usize::MAX);
             let part = self.part.as_mut()?;
             part.reading = true;
             let reading = Reading { purpose: Purpose::Part, entries: part.unread.drain(..count).collect() };
-            return Some(self.plan(reading, wanted, PART_BYTES));
+            return Some(self.plan(reading, wanted, bytes));
         }
-        let count = self.run(wanted, &self.to_read, BATCH_BYTES, BATCH_FILES).0;
+        let (count, bytes) = self.run(wanted, &self.to_read, BATCH_BYTES, BATCH_FILES);
         if count == 0 {
             return None;
         }
         self.loading += 1;
         let reading = Reading { purpose: Purpose::Batch, entries: self.to_read.drain(..count).collect() };
-        Some(self.plan(reading, wanted, BATCH_BYTES))
+        Some(self.plan(reading, wanted, bytes))
     }
 
     fn plan(&self, reading: Reading, wanted: &Wanted, enough: u64) -> (Reading, ReadPlan) {
@@ -414,12 +412,14 @@ impl Sync {
             Planned { path: Arc::clone(path), known: known.map(|(mark, _)| mark), new: false }
         };
         let files = reading.entries.iter().map(file).collect();
-        (reading, ReadPlan { root: self.root, files, enough, look })
+        // Of files that are said to be empty, the first one that is not is enough.
+        (reading, ReadPlan { root: self.root, files, enough: enough.max(1), look })
     }
 
     /// How many of some entries go together, and their bytes: as many as `bytes` and `files` allow, but one at least.
     fn run(&self, wanted: &Wanted, entries: &VecDeque<u32>, bytes: u64, files: usize) -> (usize, u64) {
         let (mut count, mut sum) = (0, 0);
+        let bytes = bytes.min(self.room);
         for &entry in entries {
             let size = self.size(wanted, entry);
             if count > 0 && (sum + size > bytes || count == files) {
@@ -463,8 +463,9 @@ impl Sync {
         reading.entries.get(index).map(|&entry| &self.manifest[entry as usize])
     }
 
-    /// Takes what came of the first files of a read. Those it does not tell of are read again; of what was to be read,
-    /// something must have come.
+    /// Takes what came of the first files of a read: something, of what was to be read. Files can be longer than was known, so
+    /// the read may have ended before its last one: a part ends there then, as what was read of it is kept until the worker
+    /// has said what of it it lacks.
     pub fn on_read(&mut self, reading: Reading, files: Vec<FileRead>, wanted: &Wanted) {
         let Reading { purpose, entries } = reading;
         let rest = &entries[files.len().min(entries.len())..];
@@ -473,7 +474,11 @@ impl Sync {
             Purpose::Part => {
                 if let Some(part) = &mut self.part {
                     part.reading = false;
-                    rest.iter().rev().for_each(|&entry| part.unread.push_front(entry));
+                    if let Some(&end) = rest.first().or(part.unread.front()) {
+                        part.unread.clear();
+                        part.range.end = end;
+                        self.next = end;
+                    }
                 }
             }
             Purpose::Batch => {

@@ -122,7 +122,7 @@ impl Coordinator {
             let Some(ranges) = shard_ranges(shards.iter().copied()) else { continue };
             let request = SearchSymbols { shards: ranges, query: query.clone(), kinds, limit: options.limit };
             let purpose = CallPurpose::Question(ticket);
-            let call = self.call(worker, Request::Search(request), purpose, 0, hard, now);
+            let call = self.call(worker, Request::Search(request), purpose, 0, Some(hard), now);
             waiting.insert(call, Question { worker, root, shards });
         }
         let run = SearchRun {
@@ -280,7 +280,7 @@ impl Coordinator {
         if worker.breaker.probe(now) {
             let shards = shard_ranges(worker.shards.first().copied()).unwrap_or_default();
             let nothing = SearchSymbols { shards, query: String::new(), kinds: 0, limit: 0 };
-            self.call(id, Request::Search(nothing), CallPurpose::Probe, 0, PROBE_WITHIN, now);
+            self.call(id, Request::Search(nothing), CallPurpose::Probe, 0, Some(PROBE_WITHIN), now);
         }
     }
 

@@ -20,6 +20,8 @@ pub(super) struct Worker {
     pub(super) shards: Vec<u32>,
     pub(super) connected: bool,
     pub(super) breaker: Breaker,
+    /// Bytes in the requests that it has not answered yet.
+    pub(super) under_way: u64,
     /// Shards that wait to be synced.
     pub(super) queue: VecDeque<u32>,
     /// Shards that are being synced.
@@ -32,6 +34,7 @@ impl Worker {
             shards,
             connected: false,
             breaker: Breaker::default(),
+            under_way: 0,
             queue: VecDeque::new(),
             syncing: BTreeSet::new(),
         }
@@ -97,6 +100,7 @@ impl Coordinator {
         let Some(worker) = self.workers.remove(&id) else { return };
         for shard in worker.shards {
             self.stop_sync(shard);
+            self.forget_retry(shard);
             self.drop_pushes(shard);
             let slot = &mut self.slots[shard as usize];
             let given_up = slot.given_up.clone();
@@ -106,7 +110,7 @@ impl Coordinator {
                 _ => ShardState::Waiting { reason: format!("its worker is gone: {reason}") },
             };
             (slot.worker, slot.connected, slot.known) = (None, false, false);
-            (slot.tries, slot.retry_at) = (0, None);
+            slot.tries = 0;
             slot.state = state;
         }
         let open: Vec<CallId> =

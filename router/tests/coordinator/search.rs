@@ -175,7 +175,12 @@ fn a_worker_whose_shards_wait_for_their_syncs_is_no_liar() {
             world.told.iter().filter(|event| matches!(event, RouterEvent::Walked { .. })).count() == 2
         });
         let answer = world.search("", 100);
-        assert_eq!((answer.shards.answered, world.closed.len()), (SHARDS, 0), "seed {seed}: {:?}", world.closed);
+        assert_eq!(
+            (answer.shards.answered, world.closed.len()),
+            (SHARDS, 0),
+            "seed {seed}: {:?}",
+            world.closed
+        );
         assert!(answer.shards.warming > 0, "seed {seed}: {:?}", answer.shards);
         assert!(answer.hits.iter().all(|hit| hit.symbol.name != "Gone"));
         world.indexed(ticket);

@@ -68,6 +68,7 @@ pub(crate) struct Session {
 pub(crate) struct World {
     pub(crate) rng: Rng,
     pub(crate) coordinator: Coordinator,
+    config: CoordinatorConfig,
     pub(crate) now: Instant,
     coming: BTreeMap<(Instant, u64), Coming>,
     order: u64,
@@ -81,6 +82,8 @@ pub(crate) struct World {
     pub(crate) caches: Caches,
     next_ticket: u64,
     pub(crate) outcomes: BTreeMap<Ticket, Outcome>,
+    /// Those who still wait for an outcome of this router.
+    pub(crate) open: BTreeSet<Ticket>,
     pub(crate) told: Vec<RouterEvent>,
     pub(crate) closed: Vec<(WorkerId, String)>,
     /// What was asked of the workers, for tests that count.
@@ -108,27 +111,20 @@ pub(crate) const LEFT_OUT: &str = "out/";
 
 /// Where the source roots of a world's first root lie, in the order of their shards; those of the second one follow.
 /// More than the shards of one worker that are synced at once.
-pub(crate) const SOURCE_ROOTS: [(usize, &str); 8] = [
-    (0, ""),
-    (0, "a/src"),
-    (0, "b/src"),
-    (1, ""),
-    (1, "c/src"),
-    (1, "d/src"),
-    (1, "e/src"),
-    (1, "f/src"),
-];
+pub(crate) const SOURCE_ROOTS: [(usize, &str); 8] =
+    [(0, ""), (0, "a/src"), (0, "b/src"), (1, ""), (1, "c/src"), (1, "d/src"), (1, "e/src"), (1, "f/src")];
 
 pub(crate) const SHARDS: u32 = SOURCE_ROOTS.len() as u32;
 
 impl World {
     /// Without workers; each source root has a file.
     pub(crate) fn new(seed: u64) -> Self {
-        Self::with(
-            seed,
-            CoordinatorConfig::default(),
-            &["A.java", "a/src/B.java", "b/src/C.java", "1:D.java"],
-        )
+        Self::configured(seed, CoordinatorConfig::default())
+    }
+
+    /// Like [`new`](Self::new).
+    pub(crate) fn configured(seed: u64, config: CoordinatorConfig) -> Self {
+        Self::with(seed, config, &["A.java", "a/src/B.java", "b/src/C.java", "1:D.java"])
     }
 
     /// These files; `1:` begins those of the second root.
@@ -146,11 +142,12 @@ impl World {
         let layout = layout(&roots, &disk);
         let now = Instant::now();
         let mut rng = Rng(seed);
-        let coordinator = Coordinator::new(config, layout, rng.next().max(1));
+        let coordinator = Coordinator::new(config.clone(), layout, rng.next().max(1));
         let versions = files.len() as u64;
         Self {
             rng,
             coordinator,
+            config,
             now,
             coming: BTreeMap::new(),
             order: 0,
@@ -163,6 +160,7 @@ impl World {
             caches: Caches::new(),
             next_ticket: 0,
             outcomes: BTreeMap::new(),
+            open: BTreeSet::new(),
             told: Vec::new(),
             closed: Vec::new(),
             asked: Vec::new(),
@@ -177,11 +175,12 @@ impl World {
     /// Another run of the router on the same disk: workers are gone, their caches are not.
     pub(crate) fn restart_router(&mut self) {
         let layout = layout(&self.roots, &self.disk);
-        self.coordinator = Coordinator::new(CoordinatorConfig::default(), layout, self.rng.next().max(1));
+        self.coordinator = Coordinator::new(self.config.clone(), layout, self.rng.next().max(1));
         self.sessions.clear();
         self.coming.clear();
         self.overlays.clear();
         self.outcomes.clear();
+        self.open.clear();
         // The numbers of calls begin anew.
         self.cancelled.clear();
     }
@@ -263,6 +262,7 @@ impl World {
     pub(crate) fn ask(&mut self, ask: Ask) -> Ticket {
         self.next_ticket += 1;
         let ticket = Ticket(self.next_ticket);
+        self.open.insert(ticket);
         self.post(Event::Ask(ticket, ask));
         ticket
     }
@@ -338,7 +338,8 @@ impl World {
                 }
             }
             Action::Finish(ticket, outcome) => {
-                assert!(self.outcomes.insert(ticket, outcome).is_none(), "{ticket} ends twice");
+                assert!(self.open.remove(&ticket), "{ticket} ends twice");
+                self.outcomes.insert(ticket, outcome);
             }
             Action::Tell(event) => self.told.push(event),
         }
@@ -376,6 +377,12 @@ impl World {
             files.push(file);
         }
         files
+    }
+
+    /// When the next thing happens.
+    pub(crate) fn next_at(&self) -> Option<Instant> {
+        let coming = self.coming.first_key_value().map(|((at, _), _)| *at);
+        coming.into_iter().chain(self.coordinator.poll_timeout()).min()
     }
 
     /// Lets the next thing happen; `false` if nothing will.
@@ -446,12 +453,14 @@ impl World {
 
     /// Runs until every shard is ready and nothing is on its way.
     pub(crate) fn settle(&mut self) {
-        self.run_until("an end of all work", |world| {
-            let status = world.coordinator.status();
-            let ready =
-                status.iter().all(|shard| matches!(shard.state, ShardState::Ready(_)) && shard.pending == 0);
-            ready && world.coordinator.in_flight() == 0
-        });
+        self.run_until("an end of all work", Self::is_settled);
+    }
+
+    pub(crate) fn is_settled(&self) -> bool {
+        let status = self.coordinator.status();
+        let ready =
+            status.iter().all(|shard| matches!(shard.state, ShardState::Ready(_)) && shard.pending == 0);
+        ready && self.coordinator.in_flight() == 0
     }
 
     /// Workers for all shards that have none.
