@@ -103,6 +103,11 @@ impl Coordinator {
         let size = request.size();
         let under_way = self.workers.get_mut(&worker).map_or(size, |worker| {
             worker.under_way += size;
+            match purpose {
+                CallPurpose::Question(_) => worker.questions += 1,
+                CallPurpose::Push { .. } => worker.pushes += 1,
+                _ => {}
+            }
             worker.under_way
         });
         let within = within.unwrap_or(ANSWER_WITHIN + Duration::from_secs(under_way / SLOWEST_LINK));
@@ -121,6 +126,11 @@ impl Coordinator {
         self.budget.give_back(info.held);
         if let Some(worker) = self.workers.get_mut(&info.worker) {
             worker.under_way -= info.size;
+            match info.purpose {
+                CallPurpose::Question(_) => worker.questions -= 1,
+                CallPurpose::Push { .. } => worker.pushes -= 1,
+                _ => {}
+            }
         }
         Some(info)
     }

@@ -216,6 +216,14 @@ pub enum SearchError {
     /// The query itself is wrong.
     #[error("{0}")]
     Query(String),
+    /// A worker has too many questions to answer already; nobody was asked.
+    #[error(
+        "{limit} questions of other searches wait for the answer of one worker; search again when some have ended"
+    )]
+    Busy {
+        /// How many may wait.
+        limit: usize,
+    },
     /// It ended before its time.
     #[error(transparent)]
     Ended(#[from] Ended),

@@ -16,6 +16,9 @@ use super::{CallId, Coordinator, Failure, Reply, Request, ShardState, Ticket, Tu
 /// How many changes of one shard are under way at once.
 const PUSHES_AT_ONCE: usize = 4;
 
+/// How many changes of one worker are under way at once, over all its shards: as many as keep it busy.
+const PUSHES_OF_A_WORKER: usize = 16;
+
 /// Most removals in one call.
 const REMOVALS: usize = 1024;
 
@@ -108,8 +111,13 @@ impl Coordinator {
         let mut turn = Turn::Nothing;
         loop {
             let slot = &self.slots[shard as usize];
-            let Some(worker) = slot.worker.filter(|_| slot.known) else { return turn };
-            if slot.changes.flying.len() >= PUSHES_AT_ONCE {
+            let Some(id) = slot.worker.filter(|_| slot.known) else { return turn };
+            if slot.changes.pushes.is_empty() || slot.changes.flying.len() >= PUSHES_AT_ONCE {
+                return turn;
+            }
+            let Some(worker) = self.workers.get_mut(&id) else { return turn };
+            if worker.pushes >= PUSHES_OF_A_WORKER {
+                worker.held_up.insert(shard);
                 return turn;
             }
             let mut idle =
@@ -125,7 +133,7 @@ impl Coordinator {
                 let removals = idle.filter(|(_, push)| push.text.is_none()).take(REMOVALS - 1);
                 paths.extend(removals.map(|(path, _)| Arc::clone(path)));
             }
-            self.fly(shard, worker, paths, now);
+            self.fly(shard, id, paths, now);
             turn = Turn::Taken;
         }
     }
@@ -177,6 +185,7 @@ impl Coordinator {
                 self.resolve(waiters, |_| ());
                 self.take_counters(shard, reply.counters);
                 self.send_pushes(shard, now);
+                self.send_held_up(worker, now);
             }
             Err(Failure::Lost) => slot.waiters.extend(waiters),
             // What it has made of the change is not known.
@@ -190,7 +199,18 @@ impl Coordinator {
                 if !self.sync_covers(shard, sent) {
                     self.fail_sync(shard, &reason, now);
                 }
+                self.send_held_up(worker, now);
             }
+        }
+    }
+
+    /// Sends what had to wait for others of its worker.
+    fn send_held_up(&mut self, id: WorkerId, now: Instant) {
+        while let Some(worker) = self.workers.get_mut(&id)
+            && worker.pushes < PUSHES_OF_A_WORKER
+            && let Some(shard) = worker.held_up.pop_first()
+        {
+            self.send_pushes(shard, now);
         }
     }
 

@@ -16,6 +16,10 @@ use super::{
     ShardState, Ticket, Timer, WorkerId, later,
 };
 
+/// How many questions of searches one worker may have to answer at once. With the changes and syncs that it gets, they stay
+/// below the calls that a connection can have under way.
+const QUESTIONS: usize = 2048;
+
 /// How a search is made.
 #[derive(Debug, Clone)]
 pub struct SearchOptions {
@@ -100,6 +104,8 @@ struct Answer {
     shards: u32,
     warming: u32,
     found: Found,
+    /// The last hit that was sent, if hits of files that are not wanted were taken out of an answer that has more.
+    cut: Option<SymbolHit>,
 }
 
 impl Coordinator {
@@ -113,11 +119,19 @@ impl Coordinator {
         if let Err(problem) = check(&query, options.limit) {
             return self.act(Action::Finish(ticket, Outcome::Found(Err(SearchError::Query(problem)))));
         }
+        let questions = self.questions();
+        let busy = |(worker, _): &(WorkerId, usize)| {
+            self.workers.get(worker).is_some_and(|worker| worker.questions >= QUESTIONS)
+        };
+        if questions.keys().any(busy) {
+            let busy = SearchError::Busy { limit: QUESTIONS };
+            return self.act(Action::Finish(ticket, Outcome::Found(Err(busy))));
+        }
         let kinds = if options.kinds.is_empty() { &SymbolKind::ALL[..] } else { &options.kinds[..] };
         let kinds = kinds.iter().fold(0, |bits, kind| bits | 1_u16 << (*kind as u8));
         let (soft, hard) = (options.soft.min(options.hard), options.hard);
         let mut waiting = BTreeMap::new();
-        for ((worker, root), shards) in self.questions() {
+        for ((worker, root), shards) in questions {
             // A worker's claim has no more ranges than a search may have.
             let Some(ranges) = shard_ranges(shards.iter().copied()) else { continue };
             let request = SearchSymbols { shards: ranges, query: query.clone(), kinds, limit: options.limit };
@@ -191,7 +205,8 @@ impl Coordinator {
         // What a worker holds can be what was wanted before the last walk, until its sync has had its turn.
         let is_ready = |shard: &u32| matches!(self.slots[*shard as usize].state, ShardState::Ready(_));
         warming.extend(shards.iter().filter(|shard| !is_ready(shard)));
-        let mut hits = Vec::with_capacity(reply.hits.len());
+        let (sent, last) = (reply.hits.len(), reply.hits.last().cloned());
+        let mut hits = Vec::with_capacity(sent);
         for hit in reply.hits {
             let place = self.desired.place(root, &hit.path);
             let asked = place.filter(|place| shards.binary_search(place).is_ok());
@@ -207,9 +222,10 @@ impl Coordinator {
                 return Err(Lie(format!("it finds {}, which its shards do not hold", hit.path)));
             }
         }
+        let cut = last.filter(|_| reply.truncated && hits.len() < sent);
         let found = Found { hits, truncated: reply.truncated };
         let count = |length: usize| u32::try_from(length).unwrap_or(u32::MAX);
-        Ok(Answer { worker, root, shards: count(shards.len()), warming: count(warming.len()), found })
+        Ok(Answer { worker, root, shards: count(shards.len()), warming: count(warming.len()), found, cut })
     }
 
     /// Takes out of all searches what a worker has answered.
@@ -246,10 +262,8 @@ impl Coordinator {
         let answered = run.answers.iter().map(|answer| answer.shards).sum();
         let warming = run.answers.iter().map(|answer| answer.warming).sum();
         let shards = ShardCounts { total, answered, warming, failed: total - answered };
-        let found = run.answers.into_iter().map(|answer| (answer.root, answer.found));
-        let merged = merge(found, run.limit as usize);
-        let hits = merged.hits.into_iter().map(|(root, symbol)| SearchHit { root, symbol }).collect();
-        let answer = SearchAnswer { hits, shards, truncated: merged.truncated };
+        let (hits, truncated) = merge_answers(run.answers, run.limit as usize);
+        let answer = SearchAnswer { hits, shards, truncated };
         self.act(Action::Finish(ticket, Outcome::Found(Ok(answer))));
     }
 
@@ -294,6 +308,25 @@ impl Coordinator {
             None => {}
         }
     }
+}
+
+/// Merges answers exactly. One that has more than was sent is known up to the last hit that was sent, also where that was
+/// taken out: behind the first such place nothing is certain.
+fn merge_answers(answers: Vec<Answer>, limit: usize) -> (Vec<SearchHit>, bool) {
+    let mut cuts: Vec<(SymbolHit, usize)> = Vec::new();
+    let mut found = Vec::with_capacity(answers.len());
+    for Answer { root, found: Found { hits, truncated }, cut, .. } in answers {
+        // A cut is kept here; to the merge such an answer is complete.
+        let truncated = truncated && cut.is_none();
+        cuts.extend(cut.map(|hit| (hit, root)));
+        found.push((root, Found { hits, truncated }));
+    }
+    let certain = cuts.iter().map(|(hit, root)| (hit.key(), *root)).min();
+    let merged = merge(found, limit);
+    let is_certain = |(root, hit): &(usize, SymbolHit)| certain.is_none_or(|end| (hit.key(), *root) <= end);
+    let hits = merged.hits.into_iter().take_while(is_certain);
+    let hits = hits.map(|(root, symbol)| SearchHit { root, symbol }).collect();
+    (hits, merged.truncated || certain.is_some())
 }
 
 /// What is wrong with a query, if anything is.

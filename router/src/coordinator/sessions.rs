@@ -22,6 +22,11 @@ pub(super) struct Worker {
     pub(super) breaker: Breaker,
     /// Bytes in the requests that it has not answered yet.
     pub(super) under_way: u64,
+    /// How many of them are questions of searches, and how many bring changes.
+    pub(super) questions: usize,
+    pub(super) pushes: usize,
+    /// Shards with changes that have to wait for others.
+    pub(super) held_up: BTreeSet<u32>,
     /// Shards that wait to be synced.
     pub(super) queue: VecDeque<u32>,
     /// Shards that are being synced.
@@ -35,6 +40,9 @@ impl Worker {
             connected: false,
             breaker: Breaker::default(),
             under_way: 0,
+            questions: 0,
+            pushes: 0,
+            held_up: BTreeSet::new(),
             queue: VecDeque::new(),
             syncing: BTreeSet::new(),
         }

@@ -2,7 +2,9 @@
 
 use std::time::Duration;
 
-use nova_router::coordinator::{Event, Outcome, RouterEvent, SearchError, SearchOptions, ShardCounts};
+use nova_router::coordinator::{
+    Change, Event, Outcome, Request, RouterEvent, SearchError, SearchOptions, ShardCounts,
+};
 
 use crate::world::{SHARDS, World, class, file};
 
@@ -99,10 +101,12 @@ fn a_cancelled_search_asks_nothing_more_and_answers_nothing() {
     let outcome = world.outcomes.remove(&ticket);
     assert!(matches!(outcome, Some(Outcome::Found(Err(SearchError::Ended(_))))), "{outcome:?}");
     world.resume(id);
-    while !world.told.is_empty() && world.step() {
-        world.told.clear();
+    let later = world.now + Duration::from_secs(20);
+    while world.next_at().is_some_and(|at| at < later) {
+        world.step();
     }
     assert!(world.outcomes.is_empty(), "no late answer");
+    assert!(!world.told.contains(&RouterEvent::WorkerSlow { worker: id }));
     // It was not too slow: nobody waited for it.
     world.check();
 }
@@ -197,5 +201,84 @@ fn a_wrong_query_is_told_and_nobody_is_asked() {
         assert!(matches!(world.outcome(ticket), Outcome::Found(Err(SearchError::Query(_)))));
     }
     assert!(world.asked.is_empty());
-    let _ = class("");
+    // What it would be to ask.
+    let ticket = world.start_search("x", SearchOptions { limit: 10_000, ..SearchOptions::default() });
+    world.found(ticket);
+    assert!(!world.asked.is_empty());
+}
+
+#[test]
+fn what_is_taken_out_of_an_answer_takes_nothing_else_along() {
+    let mut taken_out = 0;
+    for seed in 0..60 {
+        let mut world = World::new(seed);
+        let places: Vec<_> = (0..6).map(|number| file(0, &format!("a/src/A{number}.java"))).collect();
+        for place in places.iter().chain(&[file(0, "First.java")]) {
+            world.write(place, Some("class X { int name; }".into()));
+        }
+        let ticket = world.index();
+        world.connect_all();
+        world.indexed(ticket);
+        // The best hits of a shard go while it answers, all that it sends.
+        let ticket = world.start_search("name", SearchOptions { limit: 4, ..SearchOptions::default() });
+        let gone = &places[..4];
+        gone.iter().for_each(|place| drop(world.disk.remove(place)));
+        world.change(gone.iter().cloned().map(Change::Disk).collect());
+        let answer = world.found(ticket);
+        let paths: Vec<&str> = answer.hits.iter().map(|hit| &*hit.symbol.path).collect();
+        assert_eq!(
+            paths.first(),
+            Some(&"First.java"),
+            "seed {seed}: another shard's hit is better than any of these"
+        );
+        // What comes behind the last hit that was sent is not known.
+        assert!(answer.truncated || paths == ["First.java", "a/src/A4.java", "a/src/A5.java"], "{paths:?}");
+        taken_out += usize::from(paths == ["First.java"]);
+        world.settle();
+        world.check();
+    }
+    assert!(taken_out > 0, "no answer has crossed the change");
+}
+
+#[test]
+fn more_searches_than_a_worker_can_be_asked_are_told_so() {
+    let (mut world, id) = at_work(10);
+    world.sessions.get_mut(&id).expect("it lives").hung = true;
+    for _ in 0..2048 {
+        world.start_search("A", options(9_000, 9_000));
+    }
+    assert!(world.outcomes.is_empty());
+    let ticket = world.start_search("A", options(9_000, 9_000));
+    let Outcome::Found(Err(error)) = world.outcome(ticket) else { panic!("nobody can be asked") };
+    assert_eq!(error, SearchError::Busy { limit: 2048 });
+    world.resume(id);
+    world.run_until("all answers", |world| world.open.is_empty());
+    let complete =
+        |outcome: &Outcome| matches!(outcome, Outcome::Found(Ok(answer)) if answer.shards.failed == 0);
+    assert!(world.outcomes.len() == 2048 && world.outcomes.values().all(complete));
+    world.check();
+}
+
+#[test]
+fn a_worker_gets_so_many_changes_at_once_and_all_of_them_in_the_end() {
+    let mut world = World::new(11);
+    let id = world.connect(0..SHARDS).expect("it is free");
+    world.settle();
+    world.asked.clear();
+    world.sessions.get_mut(&id).expect("it lives").hung = true;
+    let roots = crate::world::SOURCE_ROOTS;
+    let places = roots.iter().flat_map(|(root, directory)| {
+        (0..9).map(move |number| file(*root, format!("{directory}/N{number}.java").trim_start_matches('/')))
+    });
+    let tickets: Vec<_> = places.map(|place| world.open(&place, &class("N"))).collect();
+    let sent = |world: &World| {
+        world.asked.iter().filter(|(_, request)| matches!(request, Request::Update { .. })).count()
+    };
+    assert_eq!((tickets.len(), sent(&world)), (72, 16));
+    world.resume(id);
+    for ticket in tickets {
+        assert_eq!(world.changed(ticket).map(|changed| changed.waiting), Ok(0));
+    }
+    assert_eq!(sent(&world), 72);
+    world.check();
 }
