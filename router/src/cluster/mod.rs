@@ -127,9 +127,9 @@ impl Router {
     /// A file may have changed on disk, come or gone: as [`FileChange::Disk`] of [`apply_changes`](Self::apply_changes).
     ///
     /// # Errors
-    /// As [`apply_changes`](Self::apply_changes).
+    /// If it cannot be taken, or why the wait ended.
     pub async fn update_file(&self, path: impl Into<PathBuf>, wait: &Wait) -> Result<Changed, ChangeError> {
-        self.apply_changes([FileChange::Disk(path.into())], wait).await
+        self.apply_change(FileChange::Disk(path.into()), wait).await
     }
 
     /// Files or directories are gone. The disk is asked whether that is so.
@@ -149,56 +149,69 @@ impl Router {
     /// [`close_overlay`](Self::close_overlay).
     ///
     /// # Errors
-    /// As [`apply_changes`](Self::apply_changes).
+    /// If it cannot be taken, as it is no source file or there is no room for it; or why the wait ended.
     pub async fn open_overlay(
         &self,
         path: impl Into<PathBuf>,
         text: impl Into<String>,
         wait: &Wait,
     ) -> Result<Changed, ChangeError> {
-        self.apply_changes([FileChange::Open { path: path.into(), text: text.into() }], wait).await
+        self.apply_change(FileChange::Open { path: path.into(), text: text.into() }, wait).await
     }
 
     /// A file has no unsaved text any more: what is on disk counts, if it is there.
     ///
     /// # Errors
-    /// As [`apply_changes`](Self::apply_changes).
+    /// As [`open_overlay`](Self::open_overlay).
     pub async fn close_overlay(&self, path: impl Into<PathBuf>, wait: &Wait) -> Result<Changed, ChangeError> {
-        self.apply_changes([FileChange::Close(path.into())], wait).await
+        self.apply_change(FileChange::Close(path.into()), wait).await
+    }
+
+    /// One change, which is taken or not.
+    async fn apply_change(&self, change: FileChange, wait: &Wait) -> Result<Changed, ChangeError> {
+        let mut changed = self.apply_changes([change], wait).await?;
+        changed.refused.pop().map_or(Ok(changed), Err)
     }
 
     /// Takes changes, in their order, and returns when searches see them: each is at its worker, or waits for one. They are
-    /// taken when the future is first polled; whoever stops waiting then only stops waiting.
+    /// taken when the future is first polled; whoever stops waiting then only stops waiting. One that cannot be taken keeps
+    /// none of the others from it: it is in [`Changed::refused`].
     ///
     /// # Errors
-    /// If a path cannot be one of the workspace's, or there is no room for an unsaved text; or why the wait ended.
+    /// Why the wait ended.
     pub async fn apply_changes(
         &self,
         changes: impl IntoIterator<Item = FileChange>,
         wait: &Wait,
     ) -> Result<Changed, ChangeError> {
-        let changes = self.locate(changes)?;
-        match self.ask(Ask::Change { changes, deadline: wait.deadline }, wait).await? {
-            Outcome::Changed(result) => result,
-            _ => Err(Ended::Shutdown.into()),
+        let (mut located, mut refused) = (Vec::new(), Vec::new());
+        for change in changes {
+            match self.locate(change) {
+                Ok(change) => located.extend(change),
+                Err(error) => refused.push(error),
+            }
         }
+        let ask = Ask::Change { changes: located, deadline: wait.deadline };
+        let mut changed = match self.ask(ask, wait).await? {
+            Outcome::Changed(result) => result?,
+            _ => return Err(Ended::Shutdown.into()),
+        };
+        refused.append(&mut changed.refused);
+        Ok(Changed { refused, ..changed })
     }
 
-    fn locate(&self, changes: impl IntoIterator<Item = FileChange>) -> Result<Vec<Change>, ChangeError> {
-        let mut located = Vec::new();
-        for change in changes {
-            located.push(match change {
-                FileChange::Disk(path) => match paths::locate(&self.roots, &path)? {
-                    file if paths::is_left_out(&file) => continue,
-                    file => Change::Disk(file),
-                },
-                FileChange::Open { path, text } => {
-                    Change::Overlay(paths::locate_source(&self.roots, &path)?, Text::new(text))
-                }
-                FileChange::Close(path) => Change::Close(paths::locate_source(&self.roots, &path)?),
-            });
-        }
-        Ok(located)
+    /// The change as a file of the workspace; nothing of one that a walk would leave out.
+    fn locate(&self, change: FileChange) -> Result<Option<Change>, ChangeError> {
+        Ok(Some(match change {
+            FileChange::Disk(path) => match paths::locate(&self.roots, &path)? {
+                file if paths::is_left_out(&file) => return Ok(None),
+                file => Change::Disk(file),
+            },
+            FileChange::Open { path, text } => {
+                Change::Overlay(paths::locate_source(&self.roots, &path)?, Text::new(text))
+            }
+            FileChange::Close(path) => Change::Close(paths::locate_source(&self.roots, &path)?),
+        }))
     }
 
     // ---- questions ----

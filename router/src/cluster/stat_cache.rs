@@ -12,7 +12,7 @@ use std::path::{Path, PathBuf};
 use nova_proto_core::messages::MAX_PATH;
 use serde::{Deserialize, Serialize};
 
-use crate::coordinator::desired::{Desired, File, Wanted};
+use crate::coordinator::desired::{Desired, Wanted};
 use crate::layout::ShardKey;
 
 /// What the file begins with: what it is, and the version of the rest.
@@ -143,8 +143,7 @@ fn recall(desired: &mut Desired, shard: u32, mut section: &[u8]) -> io::Result<u
             postcard::take_from_bytes::<Entry<'_>>(section).map_err(|_| invalid("it is damaged"))?;
         section = rest;
         if entry.path.len() <= MAX_PATH {
-            let file = File { size: entry.size, known: Some((entry.mark, entry.hash)) };
-            desired.recall(shard, entry.path, file);
+            desired.recall(shard, entry.path, entry.mark, entry.hash);
             known += 1;
         }
     }
@@ -231,7 +230,7 @@ mod tests {
         let (_directory, cache) = kept();
         let mut after = desired(&["b", "c", "new"]);
         cache.load(&mut after);
-        assert_eq!(known(&after), "b:5 ");
+        assert_eq!(known(&after), "b:3 ", "with the length that the walk has seen");
     }
 
     #[test]

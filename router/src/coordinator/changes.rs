@@ -89,8 +89,8 @@ impl Coordinator {
                     Ok(())
                 }
             };
-            if let Err(error) = taken {
-                return self.finish_change(ticket, Err(error));
+            if let (Err(error), Some(run)) = (taken, self.changing.get_mut(&ticket)) {
+                run.changed.refused.push(error);
             }
         }
         self.resolve(vec![ticket], |_| ());

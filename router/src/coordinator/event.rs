@@ -238,13 +238,15 @@ pub struct Changed {
     pub waiting: u32,
     /// Of these, what cannot be indexed, and why.
     pub skipped: Vec<Skipped>,
+    /// Changes that were not taken, and why; all others were.
+    pub refused: Vec<ChangeError>,
 }
 
-/// Why changes were not taken, or not seen through.
+/// Why a change was not taken, or changes were not seen through.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum ChangeError {
-    /// The unsaved texts would take too much memory. The changes before this one were taken.
+    /// The unsaved texts would take too much memory.
     #[error(
         "the unsaved text of {path} ({size} bytes) does not fit: unsaved texts may take {limit} bytes together, and {used} \
          are in use; close some, or raise RouterConfig::overlay_bytes"
@@ -259,7 +261,7 @@ pub enum ChangeError {
         /// What all may take.
         limit: u64,
     },
-    /// An unsaved text is longer than source files may be. The changes before this one were taken.
+    /// An unsaved text is longer than source files may be.
     #[error("the unsaved text of {path} has {size} bytes, more than the limit of {limit} for source files")]
     TooLarge {
         /// Below its root.
@@ -269,7 +271,7 @@ pub enum ChangeError {
         /// The limit.
         limit: u64,
     },
-    /// The path cannot name a source file of the workspace. Nothing was taken.
+    /// The path cannot name a source file of the workspace.
     #[error("{path} is no source file of the workspace: {problem}")]
     Path {
         /// As given.
