@@ -105,6 +105,11 @@ impl Shared {
         self.wake.notify_one();
     }
 
+    /// There may be something to do.
+    pub(super) fn wake(&self) {
+        self.wake.notify_one();
+    }
+
     pub(super) fn next_worker(&self) -> WorkerId {
         WorkerId(self.next.fetch_add(1, Ordering::Relaxed))
     }
@@ -231,7 +236,7 @@ impl Shared {
                     }
                 }
                 Action::Close(worker, code, message) => {
-                    tracing::error!(%worker, %message, "worker not believed any more");
+                    tracing::error!(%worker, %message, "the connection ends");
                     if let Some(link) = inner.handles.get(&worker) {
                         link.handle.close(code, &message);
                     }

@@ -69,6 +69,7 @@ pub(super) enum CallPurpose {
     Question(Ticket),
     Stats(Ticket),
     Probe,
+    Alive,
 }
 
 /// A read under way.
@@ -161,6 +162,7 @@ impl Coordinator {
             CallPurpose::Push { shard } => self.on_pushed(worker, shard, call, result, now),
             CallPurpose::Question(ticket) => self.on_found(ticket, call, result, now),
             CallPurpose::Stats(ticket) => self.on_stats(ticket, worker, result, now),
+            CallPurpose::Alive => self.on_alive(worker, &result, now),
             CallPurpose::Probe => self.on_probed(worker, result.is_ok(), now),
         }
     }

@@ -21,6 +21,9 @@ use crate::layout::{SkipReason, Skipped};
 const CHECKS: usize = 64;
 const CHECK_BYTES: u64 = 1024 * 1024;
 
+/// Most files that are looked at in one go, where there are more than one read takes: they bring no text.
+const LOOKS: usize = 4096;
+
 /// For how much text of a file room is kept whose length is not known.
 const UNKNOWN_BYTES: u64 = CHECK_BYTES / CHECKS as u64;
 
@@ -41,6 +44,8 @@ struct Check {
     /// Its unsaved text goes when this is done.
     closes: bool,
     reading: bool,
+    /// It was looked at, and has changed.
+    looked: bool,
     /// It has changed since the read began.
     again: bool,
     waiters: Vec<Ticket>,
@@ -211,8 +216,38 @@ impl Coordinator {
         }
     }
 
+    /// Looks at what may have changed, where that is much: below a directory, most has not.
+    fn look_at_checks(&mut self, shard: u32) -> bool {
+        let wanted = self.desired.shard(shard);
+        let checks = &mut self.slots[shard as usize].changes.checks;
+        if checks.len() <= CHECKS {
+            return false;
+        }
+        let (mut paths, mut files) = (Vec::new(), Vec::new());
+        for (path, check) in
+            checks.iter_mut().filter(|(_, check)| !check.reading && !check.looked && !check.closes)
+        {
+            let Some((mark, _)) = wanted.file(path).and_then(|file| file.known) else { continue };
+            if paths.len() == LOOKS {
+                break;
+            }
+            (check.reading, check.again) = (true, false);
+            files.push(Planned { path: Arc::clone(path), known: Some(mark), new: false });
+            paths.push(Arc::clone(path));
+        }
+        if paths.is_empty() {
+            return false;
+        }
+        let plan = ReadPlan { root: wanted.info.root, files, enough: u64::MAX, look: true };
+        self.read(plan, ReadPurpose::Check { shard, paths }, 0);
+        true
+    }
+
     /// Reads some of the files that may have changed.
     pub(super) fn read_checks(&mut self, shard: u32) -> Turn {
+        if self.look_at_checks(shard) {
+            return Turn::Taken;
+        }
         let wanted = self.desired.shard(shard);
         let limit = CHECK_BYTES.min(self.budget.limit());
         let mut paths = Vec::new();
@@ -268,8 +303,12 @@ impl Coordinator {
             let unreadable =
                 || FileRead::Skipped(SkipReason::Unreadable { detail: "reading it broke down".into() });
             match files.next().or_else(|| broken.then(unreadable)) {
-                Some(file) if !check.again => self.checked(shard, &path, check, file, now),
-                _ => {
+                Some(file) if !check.again && !matches!(file, FileRead::Changed) => {
+                    self.checked(shard, &path, check, file, now);
+                }
+                file => {
+                    // What is to be read, is: whoever asked again wants no older look.
+                    check.looked = matches!(file, Some(FileRead::Changed)) || check.looked;
                     (check.reading, check.again) = (false, false);
                     checks.insert(path, check);
                     self.wants_turn(shard);

@@ -292,9 +292,8 @@ impl Coordinator {
     pub(super) fn probe(&mut self, id: WorkerId, now: Instant) {
         let Some(worker) = self.workers.get_mut(&id).filter(|worker| worker.connected) else { return };
         if worker.breaker.probe(now) {
-            let shards = shard_ranges(worker.shards.first().copied()).unwrap_or_default();
-            let nothing = SearchSymbols { shards, query: String::new(), kinds: 0, limit: 0 };
-            self.call(id, Request::Search(nothing), CallPurpose::Probe, 0, Some(PROBE_WITHIN), now);
+            let nothing = worker.nothing();
+            self.call(id, nothing, CallPurpose::Probe, 0, Some(PROBE_WITHIN), now);
         }
     }
 

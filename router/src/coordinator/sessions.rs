@@ -5,11 +5,12 @@ use std::ops::Range;
 use std::time::Instant;
 
 use nova_proto_core::CloseCode;
+use nova_proto_core::messages::{SearchSymbols, shard_ranges};
 
 use super::breaker::Breaker;
 use super::changes::Changes;
 use super::hydration::Sync;
-use super::{Action, CallId, Coordinator, Failure, RouterEvent, ShardState, Ticket, WorkerId};
+use super::{Action, CallId, Coordinator, Failure, Request, RouterEvent, ShardState, Ticket, WorkerId};
 
 /// Why a connection ends whose worker has said what cannot be true; from the numbers for private use.
 pub const UNTRUSTED: CloseCode = CloseCode(32_768);
@@ -20,6 +21,8 @@ pub(super) struct Worker {
     pub(super) shards: Vec<u32>,
     pub(super) connected: bool,
     pub(super) breaker: Breaker,
+    /// Whether it is being asked if it is there, as another one claims its shards.
+    pub(super) doubted: bool,
     /// Bytes in the requests that it has not answered yet.
     pub(super) under_way: u64,
     /// How many of them are questions of searches, and how many bring changes.
@@ -39,6 +42,7 @@ impl Worker {
             shards,
             connected: false,
             breaker: Breaker::default(),
+            doubted: false,
             under_way: 0,
             questions: 0,
             pushes: 0,
@@ -46,6 +50,12 @@ impl Worker {
             queue: VecDeque::new(),
             syncing: BTreeSet::new(),
         }
+    }
+
+    /// A question that shows whether it answers searches, and costs nothing.
+    pub(super) fn nothing(&self) -> Request {
+        let shards = shard_ranges(self.shards.first().copied()).unwrap_or_default();
+        Request::Search(SearchSymbols { shards, query: String::new(), kinds: 0, limit: 0 })
     }
 }
 

@@ -219,20 +219,14 @@ fn a_shard_that_sends_in_its_turn_reads_on_in_the_next_one() {
     world.run_until("its files are wanted", |world| {
         world.asked.iter().any(|(worker, request)| *worker == id && matches!(request, Request::Page { .. }))
     });
-    let answered = world.now + std::time::Duration::from_secs(1);
-    while world.next_at().is_some_and(|at| at < answered) {
-        world.step();
-    }
+    world.run_past(world.now + std::time::Duration::from_secs(1));
     assert!(world.read.iter().all(|(path, _)| &**path != "B.java"));
     world.open(&file(0, "A.java"), &class("Unsaved"));
     // What is unsaved is sent in that turn; that no answer comes is no reason not to read the rest.
     world.sessions.get_mut(&id).expect("it lives").hung = true;
     world.kill(holder);
     world.run_until("its end", |world| world.coordinator.status()[1].worker.is_none());
-    let soon = world.now + std::time::Duration::from_secs(1);
-    while world.next_at().is_some_and(|at| at < soon) {
-        world.step();
-    }
+    world.run_past(world.now + std::time::Duration::from_secs(1));
     assert!(world.read.iter().any(|(path, _)| &**path == "B.java"), "{:?}", world.read);
 }
 

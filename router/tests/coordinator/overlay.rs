@@ -177,6 +177,30 @@ fn a_directory_that_is_removed_takes_all_below_it_along() {
 }
 
 #[test]
+fn of_a_directory_only_what_has_changed_is_read() {
+    let config = CoordinatorConfig { in_flight_bytes: 2_000, ..CoordinatorConfig::default() };
+    let mut world = World::configured(8, config);
+    for number in 0..400 {
+        world.write(&file(0, &format!("a/src/p/F{number}.java")), Some(class(&format!("F{number}"))));
+    }
+    let ticket = world.index();
+    world.connect_all();
+    world.indexed(ticket);
+    world.settle();
+    world.write(&file(0, "a/src/p/F7.java"), Some(class("Changed")));
+    world.disk.remove(&file(0, "a/src/p/F8.java"));
+    world.read.clear();
+    world.reads = 0;
+    let ticket = world.change(vec![nova_router::coordinator::Change::Disk(file(0, "a/src"))]);
+    assert_eq!(world.changed(ticket).map(|changed| changed.files), Ok(401));
+    let read = |what: &str| world.read.iter().filter(|(_, read)| *read == what).count();
+    assert_eq!((read("unchanged"), read("text"), read("skipped")), (399, 1, 1));
+    assert_eq!(world.reads, 2, "one look at all of them, and then what is not as it was");
+    world.settle();
+    world.check();
+}
+
+#[test]
 fn a_new_file_that_a_walk_leaves_out_is_left_out() {
     let mut world = World::new(7);
     world.connect_all();

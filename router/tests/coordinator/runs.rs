@@ -51,10 +51,7 @@ fn of_a_cancelled_run_nothing_takes_effect_later() {
         let unfinished = |world: &World| {
             world.coordinator.status().iter().any(|shard| !matches!(shard.state, ShardState::Ready(_)))
         };
-        let soon = world.now + Duration::from_secs(29);
-        while world.next_at().is_some_and(|at| at < soon) {
-            world.step();
-        }
+        world.run_past(world.now + Duration::from_secs(29));
         let ready = world.told.iter().filter(|event| matches!(event, RouterEvent::ShardReady { .. })).count();
         assert_eq!((ready, world.coordinator.in_flight()), (0, 0), "after {steps} steps");
         // The next run brings what this one has left, or else time does; after a cancelled walk, only a run.
@@ -134,4 +131,42 @@ fn a_shard_has_one_worker_at_a_time_and_the_next_one_when_that_is_gone() {
     world.kill(id);
     world.run_until("its end", |world| world.coordinator.status()[1].worker.is_none());
     world.connect(1..3).expect("it is free again");
+}
+
+#[test]
+fn who_claims_the_shards_of_a_worker_that_lives_gets_none_of_them() {
+    let mut world = World::new(8);
+    let id = world.connect(0..SHARDS).expect("it is free");
+    world.settle();
+    for _ in 0..20 {
+        assert_eq!(world.connect(0..1), None);
+        let later = world.now + world.refused.last().expect("a refusal").retry_after;
+        world.run_past(later);
+    }
+    assert!(
+        world.coordinator.status().iter().all(|shard| shard.worker == Some(id)) && world.closed.is_empty()
+    );
+    world.check();
+}
+
+#[test]
+fn a_worker_that_restarts_gets_in_while_its_old_connection_is_not_known_to_have_ended() {
+    let mut world = World::new(9);
+    let old = world.connect(0..SHARDS).expect("it is free");
+    world.settle();
+    // Its machine has lost power: no end of the connection comes.
+    world.sessions.get_mut(&old).expect("it lives").hung = true;
+    assert_eq!(world.connect(2..SHARDS), None);
+    let refusal = world.refused.pop().expect("a refusal");
+    assert!(refusal.message.contains("shard 2 already has"), "{}", refusal.message);
+    let later = world.now + refusal.retry_after;
+    world.run_past(later);
+    world.connect(0..SHARDS).expect("it is free now");
+    world.settle();
+    assert!(
+        world.closed.iter().any(|(id, why)| *id == old && why.contains("claims its shards")),
+        "{:?}",
+        world.closed
+    );
+    world.check();
 }

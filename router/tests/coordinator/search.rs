@@ -101,10 +101,7 @@ fn a_cancelled_search_asks_nothing_more_and_answers_nothing() {
     let outcome = world.outcomes.remove(&ticket);
     assert!(matches!(outcome, Some(Outcome::Found(Err(SearchError::Ended(_))))), "{outcome:?}");
     world.resume(id);
-    let later = world.now + Duration::from_secs(20);
-    while world.next_at().is_some_and(|at| at < later) {
-        world.step();
-    }
+    world.run_past(world.now + Duration::from_secs(20));
     assert!(world.outcomes.is_empty(), "no late answer");
     assert!(!world.told.contains(&RouterEvent::WorkerSlow { worker: id }));
     // It was not too slow: nobody waited for it.

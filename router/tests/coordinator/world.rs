@@ -8,8 +8,8 @@ use std::time::{Duration, Instant};
 use nova_proto_core::messages::{Found, ShardRange, SymbolHit, SymbolKind, WorkerHello, merge};
 use nova_router::coordinator::{
     Action, Ask, CallId, Change, ChangeError, Changed, Coordinator, CoordinatorConfig, Event, Failure,
-    FilePath, FileRead, IndexReport, Origin, Outcome, Planned, ReadId, ReadPlan, Reply, Request, RouterEvent,
-    SearchAnswer, SearchOptions, ShardState, StatMark, Text, Ticket, WorkerId,
+    FilePath, FileRead, IndexReport, Origin, Outcome, Planned, ReadId, ReadPlan, Refusal, Reply, Request,
+    RouterEvent, SearchAnswer, SearchOptions, ShardState, StatMark, Text, Ticket, WorkerId,
 };
 use nova_router::layout::{FileEntry, Layout, Mtime, Shard, ShardKey, SkipReason};
 use nova_worker::content_hash;
@@ -88,7 +88,10 @@ pub(crate) struct World {
     pub(crate) closed: Vec<(WorkerId, String)>,
     /// What was asked of the workers, for tests that count.
     pub(crate) asked: Vec<(WorkerId, Request)>,
-    reads_begun: BTreeSet<ReadId>,
+    /// Why claims were refused.
+    pub(crate) refused: Vec<Refusal>,
+    /// How many reads were asked for.
+    pub(crate) reads: usize,
     /// Every file that was read, with what came of it.
     pub(crate) read: Vec<(Arc<str>, &'static str)>,
     cancelled: BTreeSet<CallId>,
@@ -164,7 +167,8 @@ impl World {
             told: Vec::new(),
             closed: Vec::new(),
             asked: Vec::new(),
-            reads_begun: BTreeSet::new(),
+            refused: Vec::new(),
+            reads: 0,
             read: Vec::new(),
             cancelled: BTreeSet::new(),
             delay: 20,
@@ -194,7 +198,9 @@ impl World {
         let claim = vec![ShardRange { first: shards.start, count: shards.end - shards.start }];
         let hello = WorkerHello { claim, ..WorkerHello::default() };
         let origin = Origin { peer: "a test".into(), plaintext: false };
-        self.coordinator.admit(id, &hello, &origin).ok()?;
+        let admitted = self.coordinator.admit(id, &hello, &origin, self.now);
+        self.act_all();
+        admitted.map_err(|refusal| self.refused.push(refusal)).ok()?;
         let worker = Worker::new(shards.clone());
         let session =
             Session { worker, shards: shards.collect(), hung: false, held_back: Vec::new(), lies: None };
@@ -303,6 +309,10 @@ impl World {
     pub(crate) fn post(&mut self, event: Event) {
         self.coordinator.on_event(event, self.now);
         self.peak = self.peak.max(self.coordinator.in_flight());
+        self.act_all();
+    }
+
+    fn act_all(&mut self) {
         while let Some(action) = self.coordinator.poll_action() {
             self.act(action);
         }
@@ -324,7 +334,7 @@ impl World {
                 self.cancelled.insert(call);
             }
             Action::Read { read, plan } => {
-                self.reads_begun.insert(read);
+                self.reads += 1;
                 let files = self.read_files(&plan);
                 self.come(Coming::Read(read, files));
             }
@@ -383,6 +393,14 @@ impl World {
     pub(crate) fn next_at(&self) -> Option<Instant> {
         let coming = self.coming.first_key_value().map(|((at, _), _)| *at);
         coming.into_iter().chain(self.coordinator.poll_timeout()).min()
+    }
+
+    /// Lets all happen that happens until then.
+    pub(crate) fn run_past(&mut self, time: Instant) {
+        while self.next_at().is_some_and(|at| at <= time) {
+            self.step();
+        }
+        self.now = self.now.max(time);
     }
 
     /// Lets the next thing happen; `false` if nothing will.
