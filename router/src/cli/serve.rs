@@ -103,14 +103,19 @@ pub(super) async fn run(args: &ServeArgs, signals: &mut Signals) -> Result<ExitC
         () = signals.next() => return Err(Failure::interrupted()),
     };
     let announced = announce(args, &workspace.router);
+    let mut failed = None;
     if announced.is_ok() {
         tokio::select! {
             () = tell_ready(&workspace.router) => {}
+            why = workspace.router.ended() => failed = Some(Failure::internal(&why.to_string())),
             () = signals.next() => {}
         }
     }
     workspace.stop().await;
     announced?;
+    if let Some(failure) = failed {
+        return Err(failure);
+    }
     let _ = tokio::time::timeout(TELL_EVERY, tell("nova: interrupted\n".to_owned())).await;
     // Without a second line of JSON: the address was the answer.
     Ok(Failure::interrupted().exit_code())

@@ -18,6 +18,7 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use futures_util::future::join_all;
 use nova_proto_core::messages::{Token, WorkerStats};
 use nova_transport_tokio::{Address, Listener};
 use tokio::sync::{broadcast, watch};
@@ -34,6 +35,7 @@ use crate::layout::{Layout, LeftOut, Skipped};
 pub use config::{FileChange, RouterConfig, Wait};
 use gate::Way;
 pub use in_process::InProcess;
+use in_process::OwnWorker;
 pub use listing::{ListError, ListedSymbols};
 use shell::Shared;
 pub use stat_cache::STATUS_FILE;
@@ -89,22 +91,24 @@ impl Router {
             Some(address) => Some(Listener::bind_with(address, &config.listen_options).await?),
             None => None,
         };
-        Ok(Self::with_listener(layout, config, listener))
+        Ok(Self::new(layout, config).begin(listener, None))
     }
 
-    fn with_listener(layout: Layout, config: RouterConfig, listener: Option<Listener>) -> Self {
-        let mut coordinator = Coordinator::new(config.coordinator(), layout, random_epoch());
-        if let Some(directory) = &config.cache_dir {
-            StatCache::new(directory).load(coordinator.desired_mut());
-        }
+    /// A router that does nothing yet.
+    fn new(layout: Layout, config: RouterConfig) -> Self {
+        let coordinator = Coordinator::new(config.coordinator(), layout, random_epoch());
         let desired = coordinator.desired();
         let roots = desired.roots().into();
         let shards = desired.shards().map(|shard| shard.info.clone()).collect();
-        let address = listener.as_ref().map(|listener| listener.address().clone());
         let shared = Arc::new(Shared::new(config, coordinator));
         let tasks = Arc::new(Tasks { running: Mutex::default(), shared: Arc::clone(&shared) });
-        tasks.add(tokio::spawn(run(Arc::clone(&shared), listener)));
-        Self { shared, roots, shards, address, tasks }
+        Self { shared, roots, shards, address: None, tasks }
+    }
+
+    fn begin(self, listener: Option<Listener>, own: Option<OwnWorker>) -> Self {
+        let address = listener.as_ref().map(|listener| listener.address().clone());
+        self.tasks.add(tokio::spawn(run(Arc::clone(&self.shared), listener, own)));
+        Self { address, ..self }
     }
 
     // ---- changes ----
@@ -120,7 +124,7 @@ impl Router {
     pub async fn index_workspace(&self, wait: &Wait) -> Result<IndexReport, Ended> {
         match self.ask(Ask::Index { deadline: wait.deadline }, wait).await? {
             Outcome::Indexed(result) => result,
-            _ => Err(Ended::Shutdown),
+            _ => Err(self.shared.why_ended()),
         }
     }
 
@@ -194,7 +198,7 @@ impl Router {
         let ask = Ask::Change { changes: located, deadline: wait.deadline };
         let mut changed = match self.ask(ask, wait).await? {
             Outcome::Changed(result) => result?,
-            _ => return Err(Ended::Shutdown.into()),
+            _ => return Err(self.shared.why_ended().into()),
         };
         refused.append(&mut changed.refused);
         Ok(Changed { refused, ..changed })
@@ -228,7 +232,7 @@ impl Router {
         let ask = Ask::Search { query: query.to_owned(), options: options.clone() };
         match self.ask(ask, &Wait::default()).await? {
             Outcome::Found(result) => result,
-            _ => Err(Ended::Shutdown.into()),
+            _ => Err(self.shared.why_ended().into()),
         }
     }
 
@@ -264,14 +268,21 @@ impl Router {
         self.shared.changes()
     }
 
-    /// Waits until every shard is ready or has failed.
+    /// Waits until every shard is ready or has failed, or the router ends.
     pub async fn settled(&self) {
         let mut changes = self.changes();
-        while !self.shared.with(|coordinator| coordinator.is_settled()) {
-            if changes.changed().await.is_err() {
-                return;
+        while !self.shared.is_stopped() && !self.shared.with(|coordinator| coordinator.is_settled()) {
+            tokio::select! {
+                changed = changes.changed() => if changed.is_err() { return },
+                () = self.shared.stopped() => return,
             }
         }
+    }
+
+    /// Waits until the router ends: with [`shutdown`](Self::shutdown), or as it has failed, with the reason.
+    pub async fn ended(&self) -> Ended {
+        self.shared.stopped().await;
+        self.shared.why_ended()
     }
 
     // ---- the workspace ----
@@ -346,23 +357,23 @@ impl Router {
         self.shared.post(Event::GiveUp(shards, reason.to_owned()));
     }
 
-    /// Ends all connections in order, and waits until the workers have been told, at most two seconds; one in this process keeps its
-    /// indexes then, which may take two more. Whoever
-    /// still waits for something is told that the router ends. What tells that files have not changed is kept, if there is a
-    /// place for it.
+    /// Ends all connections in order, and waits until the workers have been told and one in this process has kept its indexes,
+    /// at most two seconds in all; whoever still waits for something is told that the router ends. Meanwhile what tells that
+    /// files have not changed is kept, if there is a place for it.
     pub async fn shutdown(self) {
         self.shared.stop();
-        if let Some(directory) = self.shared.config.cache_dir.clone() {
-            let shared = Arc::clone(&self.shared);
-            let save =
-                move || shared.with(|coordinator| StatCache::new(&directory).save(coordinator.desired()));
-            // If it fails, it has said so.
-            let _ = tokio::task::spawn_blocking(save).await;
-        }
-        for mut task in self.tasks.take() {
-            if tokio::time::timeout(SHUTDOWN, &mut task).await.is_err() {
-                task.abort();
+        let shared = Arc::clone(&self.shared);
+        let save = tokio::task::spawn_blocking(move || {
+            if let Some(directory) = &shared.config.cache_dir {
+                StatCache::new(directory).save(|act| shared.with(|coordinator| act(coordinator.desired())));
             }
+        });
+        let mut tasks = self.tasks.take();
+        let ended = tokio::time::timeout(SHUTDOWN, join_all(&mut tasks));
+        // If it could not be kept, that was said.
+        let (ended, _) = tokio::join!(ended, save);
+        if ended.is_err() {
+            tasks.iter().for_each(JoinHandle::abort);
         }
     }
 
@@ -382,7 +393,7 @@ impl Router {
                 None => outcome.await,
             };
             asked.ticket = None;
-            outcome.map_err(|_| Ended::Shutdown)
+            outcome.map_err(|_| shared.why_ended())
         }
     }
 }
@@ -403,13 +414,31 @@ impl Drop for Asked<'_> {
 }
 
 /// Accepts workers and does what is to be done, until the router ends.
-async fn run(shared: Arc<Shared>, listener: Option<Listener>) {
+async fn run(shared: Arc<Shared>, listener: Option<Listener>, own: Option<OwnWorker>) {
+    let recalling = Arc::clone(&shared);
+    let recalled = tokio::task::spawn_blocking(move || {
+        if let Some(directory) = &recalling.config.cache_dir {
+            StatCache::new(directory)
+                .load(|act| recalling.with(|coordinator| act(coordinator.desired_mut())));
+        }
+    });
+    // Without it, everything is read.
+    let _ = recalled.await;
     let acting = tokio::spawn(Arc::clone(&shared).run());
-    match listener {
-        Some(listener) => accept(&shared, listener).await,
-        None => shared.stopped().await,
-    }
-    let _ = acting.await;
+    let serving = async {
+        match (listener, own) {
+            (Some(listener), _) => accept(&shared, listener).await,
+            (None, Some(own)) => own.serve(&shared).await,
+            (None, None) => shared.stopped().await,
+        }
+    };
+    let watching = async {
+        if acting.await.is_err() {
+            shared.fail("it panicked while it did what was decided".to_owned());
+            shared.end();
+        }
+    };
+    tokio::join!(serving, watching);
 }
 
 async fn accept(shared: &Arc<Shared>, mut listener: Listener) {

@@ -1,8 +1,9 @@
 //! Does what the coordinator wants: calls, reads, waits, tells.
 
 use std::collections::{BTreeMap, HashMap};
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
 
 use nova_proto_core::compress::compress;
@@ -15,8 +16,8 @@ use super::RouterConfig;
 use super::disk::{self, Disk};
 use super::gate::now;
 use crate::coordinator::{
-    Action, CallId, Coordinator, Event, Failure, Outcome, ReadId, Reply, ReplyKind, Request, RouterEvent,
-    Ticket, WorkerId,
+    Action, CallId, Coordinator, Ended, Event, Failure, Outcome, ReadId, Reply, ReplyKind, Request,
+    RouterEvent, Ticket, WorkerId,
 };
 use crate::layout::{Layout, LayoutOptions};
 
@@ -35,6 +36,8 @@ pub(super) struct Shared {
     events: broadcast::Sender<RouterEvent>,
     /// Set when the router ends.
     stop: watch::Sender<bool>,
+    /// Why it has, if something is wrong with it.
+    failure: OnceLock<String>,
 }
 
 struct Inner {
@@ -44,6 +47,8 @@ struct Inner {
     reads: HashMap<ReadId, Arc<AtomicBool>>,
     walks: HashMap<Ticket, Arc<AtomicBool>>,
     waiting: HashMap<Ticket, oneshot::Sender<Outcome>>,
+    /// Nothing is begun any more.
+    ended: bool,
 }
 
 /// A connection that can be called.
@@ -67,16 +72,18 @@ impl Shared {
                 reads: HashMap::new(),
                 walks: HashMap::new(),
                 waiting: HashMap::new(),
+                ended: false,
             }),
             next: AtomicU64::new(1),
             wake: Notify::new(),
             changes: watch::Sender::new(0),
             events: broadcast::Sender::new(EVENTS),
             stop: watch::Sender::new(false),
+            failure: OnceLock::new(),
         }
     }
 
-    /// The coordinator is consistent after every event, so a panic elsewhere does not spoil it.
+    /// The coordinator is consistent after every event, so a panic elsewhere does not spoil it; one of its own ends the router.
     fn lock(&self) -> MutexGuard<'_, Inner> {
         self.inner.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -96,7 +103,12 @@ impl Shared {
                 Event::Walked(ticket, _) => drop(inner.walks.remove(ticket)),
                 _ => {}
             }
-            inner.coordinator.on_event(event, now());
+            let (what, (shard, file)) = (event.name(), inner.coordinator.subject(&event));
+            if catch_unwind(AssertUnwindSafe(|| inner.coordinator.on_event(event, now()))).is_err() {
+                drop(inner);
+                tracing::error!(shard, file = file.as_deref(), "panic where {what}");
+                return self.fail(format!("it panicked where {what}"));
+            }
             inner.coordinator.take_changed()
         };
         if changed {
@@ -118,8 +130,9 @@ impl Shared {
     pub(super) fn ticket(&self) -> (Ticket, oneshot::Receiver<Outcome>) {
         let ticket = Ticket(self.next.fetch_add(1, Ordering::Relaxed));
         let (sender, receiver) = oneshot::channel();
-        if !*self.stop.borrow() {
-            self.lock().waiting.insert(ticket, sender);
+        let mut inner = self.lock();
+        if !inner.ended {
+            inner.waiting.insert(ticket, sender);
         }
         (ticket, receiver)
     }
@@ -140,6 +153,23 @@ impl Shared {
 
     pub(super) fn stop(&self) {
         self.stop.send_replace(true);
+    }
+
+    /// Something is wrong with the router: it ends, and says why.
+    pub(super) fn fail(&self, why: String) {
+        tracing::error!(%why, "the router has failed");
+        // The first reason is the one that counts.
+        let _ = self.failure.set(why);
+        self.stop();
+    }
+
+    /// Why callers get no outcome.
+    pub(super) fn why_ended(&self) -> Ended {
+        self.failure.get().map_or(Ended::Shutdown, |why| Ended::Failed(why.clone()))
+    }
+
+    pub(super) fn is_stopped(&self) -> bool {
+        *self.stop.borrow()
     }
 
     /// Waits for the router's end.
@@ -185,8 +215,9 @@ impl Shared {
     }
 
     /// Nobody waits any more, and nothing goes on.
-    fn end(&self) {
+    pub(super) fn end(&self) {
         let mut inner = self.lock();
+        inner.ended = true;
         inner.waiting.clear();
         for (_, call) in inner.calls.drain() {
             call.abort();

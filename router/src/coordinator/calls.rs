@@ -1,10 +1,11 @@
 //! Calls and reads under way, and the room that their texts take.
 
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::hydration::{Reading, Step};
 use super::{
-    Action, CallId, Coordinator, Failure, FileRead, ReadId, ReadPlan, Reply, Request, Ticket, Timer,
+    Action, CallId, Coordinator, Event, Failure, FileRead, ReadId, ReadPlan, Reply, Request, Ticket, Timer,
     WorkerId, later,
 };
 
@@ -84,10 +85,30 @@ pub(super) struct ReadInfo {
 #[derive(Debug)]
 pub(super) enum ReadPurpose {
     Sync { shard: u32, sync: u64, reading: Reading },
-    Check { shard: u32, paths: Vec<std::sync::Arc<str>> },
+    Check { shard: u32, paths: Vec<Arc<str>> },
 }
 
 impl Coordinator {
+    /// The shard that something has happened to, and the file if it is one alone: to tell where it went wrong.
+    #[must_use]
+    pub fn subject(&self, event: &Event) -> (Option<u32>, Option<Arc<str>>) {
+        match event {
+            Event::Answer(call, _) => match self.calls.get(call).map(|call| call.purpose) {
+                Some(CallPurpose::Sync { shard, .. }) => (Some(shard), None),
+                Some(CallPurpose::Push { shard }) => {
+                    (Some(shard), self.slots[shard as usize].changes.file_of(*call))
+                }
+                _ => (None, None),
+            },
+            Event::Read(read, _) => match self.reads.get(read).and_then(|read| read.purpose.as_ref()) {
+                Some(ReadPurpose::Sync { shard, .. }) => (Some(*shard), None),
+                Some(ReadPurpose::Check { shard, paths }) => (Some(*shard), paths.first().cloned()),
+                None => (None, None),
+            },
+            _ => (None, None),
+        }
+    }
+
     /// Asks for a call with `held` bytes of text in it, to be answered within a time; without one, as long as its worker needs
     /// at worst.
     pub(super) fn call(
@@ -111,7 +132,8 @@ impl Coordinator {
             }
             worker.under_way
         });
-        let within = within.unwrap_or(ANSWER_WITHIN + Duration::from_secs(under_way / SLOWEST_LINK));
+        let at_worst = ANSWER_WITHIN + Duration::from_secs(under_way / SLOWEST_LINK);
+        let within = within.unwrap_or(at_worst);
         let deadline = later(now, within);
         self.budget.take(held);
         self.timers.insert((deadline, Timer::Call(call)));

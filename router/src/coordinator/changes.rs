@@ -250,6 +250,7 @@ impl Coordinator {
         }
         let wanted = self.desired.shard(shard);
         let limit = CHECK_BYTES.min(self.budget.limit());
+        let unknown = UNKNOWN_BYTES.min(limit);
         let mut paths = Vec::new();
         let mut files = Vec::new();
         let mut bytes = 0;
@@ -258,7 +259,7 @@ impl Coordinator {
                 continue;
             }
             let new = wanted.file(path).is_none();
-            let size = wanted.file(path).map_or(UNKNOWN_BYTES.min(limit), |file| u64::from(file.size));
+            let size = wanted.file(path).map_or(unknown, |file| u64::from(file.size));
             if paths.len() == CHECKS || (bytes > 0 && bytes + size > limit) {
                 break;
             }

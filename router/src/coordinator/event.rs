@@ -74,6 +74,28 @@ pub enum Event {
     Timeout,
 }
 
+impl Event {
+    /// What it is, for people.
+    #[must_use]
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::Connected(_) => "a worker has connected",
+            Self::Disconnected(..) => "a worker is gone",
+            Self::Answer(..) => "a worker has answered",
+            Self::Read(..) => "files were read",
+            Self::Walked(..) => "the roots were walked",
+            Self::Ask(_, Ask::Index { .. }) => "the workspace is to be indexed",
+            Self::Ask(_, Ask::Change { .. }) => "files have changed",
+            Self::Ask(_, Ask::Search { .. }) => "symbols are searched for",
+            Self::Ask(_, Ask::Stats { .. }) => "workers are to say how they are",
+            Self::Cancel(_) => "somebody waits no longer",
+            Self::GiveUp(..) => "shards are given up",
+            Self::Lied(..) => "a worker has lied",
+            Self::Timeout => "time has passed",
+        }
+    }
+}
+
 /// What callers ask for.
 #[derive(Debug)]
 pub enum Ask {
@@ -207,6 +229,9 @@ pub enum Ended {
     /// The router ends.
     #[error("the router ends")]
     Shutdown,
+    /// The router has ended, as something is wrong with it.
+    #[error("the router has failed: {0}")]
+    Failed(String),
 }
 
 /// Why a search has no answer.

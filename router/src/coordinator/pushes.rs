@@ -11,6 +11,7 @@ use std::time::Instant;
 use nova_proto_core::messages::ShardCounters;
 
 use super::calls::CallPurpose;
+use super::changes::Changes;
 use super::{CallId, Coordinator, Failure, Reply, Request, ShardState, Ticket, Turn, WorkerId, validate};
 
 /// How many changes of one shard are under way at once.
@@ -44,6 +45,13 @@ pub(super) struct Flight {
 impl Push {
     fn bytes(&self) -> u64 {
         self.text.as_ref().map_or(0, |text| text.len() as u64)
+    }
+}
+
+impl Changes {
+    /// The file that a call brings, or the first of several.
+    pub(super) fn file_of(&self, call: CallId) -> Option<Arc<str>> {
+        self.flying.get(&call).and_then(|flight| flight.paths.first()).cloned()
     }
 }
 

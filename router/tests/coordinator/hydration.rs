@@ -361,6 +361,19 @@ fn files_that_have_grown_since_the_walk_take_no_more_room_than_there_is() {
 }
 
 #[test]
+fn the_more_is_under_way_the_longer_an_answer_may_take() {
+    let mut world = World::new(17);
+    world.connect_all();
+    world.settle();
+    assert_eq!(world.longest_wait, std::time::Duration::from_secs(60));
+    // At the slowest, six megabytes take a minute and a half.
+    let long = format!("{} // {}", class("Long"), "x".repeat(6 << 20));
+    world.save(&file(0, "A.java"), &long);
+    world.settle();
+    assert_eq!(world.longest_wait.as_secs(), 60 + 96);
+}
+
+#[test]
 fn looking_at_files_waits_for_no_room() {
     let config = CoordinatorConfig { in_flight_bytes: 100, ..CoordinatorConfig::default() };
     let mut world = World::configured(15, config);

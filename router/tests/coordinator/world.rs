@@ -5,17 +5,17 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use nova_proto_core::messages::{Found, ShardRange, SymbolHit, SymbolKind, WorkerHello, merge};
+use nova_proto_core::messages::{ShardRange, WorkerHello};
 use nova_router::coordinator::{
     Action, Ask, CallId, Change, ChangeError, Changed, Coordinator, CoordinatorConfig, Event, Failure,
     FilePath, FileRead, IndexReport, Origin, Outcome, Planned, ReadId, ReadPlan, Refusal, Reply, Request,
     RouterEvent, SearchAnswer, SearchOptions, ShardState, StatMark, Text, Ticket, WorkerId,
 };
-use nova_router::layout::{FileEntry, Layout, Mtime, Shard, ShardKey, SkipReason};
+use nova_router::layout::SkipReason;
 use nova_worker::content_hash;
-use nova_worker::index::{KindSet, Query, Snapshot};
 
-use crate::worker::{Caches, Worker, parse};
+use crate::oracle::layout;
+use crate::worker::{Caches, Worker};
 
 /// splitmix64
 pub(crate) struct Rng(pub(crate) u64);
@@ -74,7 +74,7 @@ pub(crate) struct World {
     order: u64,
     pub(crate) disk: BTreeMap<FilePath, OnDisk>,
     versions: u64,
-    roots: Vec<PathBuf>,
+    pub(crate) roots: Vec<PathBuf>,
     /// Unsaved texts as callers were told that they count.
     pub(crate) overlays: BTreeMap<FilePath, String>,
     pub(crate) sessions: BTreeMap<WorkerId, Session>,
@@ -88,6 +88,8 @@ pub(crate) struct World {
     pub(crate) closed: Vec<(WorkerId, String)>,
     /// What was asked of the workers, for tests that count.
     pub(crate) asked: Vec<(WorkerId, Request)>,
+    /// The longest that an answer was waited for.
+    pub(crate) longest_wait: Duration,
     /// Why claims were refused.
     pub(crate) refused: Vec<Refusal>,
     /// How many reads were asked for.
@@ -167,6 +169,7 @@ impl World {
             told: Vec::new(),
             closed: Vec::new(),
             asked: Vec::new(),
+            longest_wait: Duration::ZERO,
             refused: Vec::new(),
             reads: 0,
             read: Vec::new(),
@@ -326,7 +329,8 @@ impl World {
 
     fn act(&mut self, action: Action) {
         match action {
-            Action::Call { call, worker, request, .. } => {
+            Action::Call { call, worker, request, within } => {
+                self.longest_wait = self.longest_wait.max(within);
                 self.asked.push((worker, request.clone()));
                 self.come(Coming::Request(call, worker, request));
             }
@@ -492,99 +496,8 @@ impl World {
             }
         }
     }
-
-    // ---- what is right ----
-
-    /// The text that counts of every file: unsaved ones before those on disk.
-    fn wanted(&self) -> BTreeMap<FilePath, String> {
-        let on_disk =
-            self.disk.iter().filter_map(|(file, on_disk)| Some((file.clone(), on_disk.text.clone()?)));
-        let mut wanted: BTreeMap<FilePath, String> = on_disk.collect();
-        wanted.extend(self.overlays.iter().map(|(file, text)| (file.clone(), text.clone())));
-        wanted
-    }
-
-    /// What an index made from nothing finds.
-    pub(crate) fn expected(&self, query: &str, limit: u32) -> (Vec<(usize, SymbolHit)>, bool) {
-        let query = Query::parse(query, KindSet::ALL).expect("a good query");
-        let wanted = self.wanted();
-        let roots = (0..self.roots.len()).map(|root| {
-            let files = wanted.iter().filter(|(file, _)| file.root == root);
-            let snapshot =
-                Snapshot::new(files.map(|(file, text)| (Arc::clone(&file.path), parse(text).outline)));
-            let found: Found = snapshot.search(&query, limit as usize);
-            (root, found)
-        });
-        let merged = merge(roots, limit as usize);
-        (merged.hits, merged.truncated)
-    }
-
-    /// Every answer is that of a cold index.
-    #[track_caller]
-    pub(crate) fn check(&mut self) {
-        for (query, limit) in [("", 2000), ("Field", 1000), ("run", 3), ("e", 2), ("A", 1)] {
-            let mut answer = self.search(query, limit);
-            for _ in 0..1000 {
-                if answer.shards.failed == 0 {
-                    break;
-                }
-                // A worker that was slow before is asked again once it has answered a probe.
-                self.step();
-                answer = self.search(query, limit);
-            }
-            let shards = (answer.shards.answered, answer.shards.warming, answer.shards.failed);
-            assert_eq!(shards, (answer.shards.total, 0, 0), "{query}");
-            let (expected, truncated) = self.expected(query, limit);
-            let found_count = answer.hits.len();
-            let found = answer.hits.into_iter().map(|hit| (hit.root, hit.symbol));
-            let differs = found.zip(&expected).find(|(found, expected)| found != *expected);
-            assert_eq!(differs, None, "{query}, at most {limit}");
-            assert_eq!(
-                (found_count, answer.truncated),
-                (expected.len(), truncated),
-                "{query}, at most {limit}"
-            );
-        }
-    }
-
-    /// The names of all classes that are found, sorted.
-    pub(crate) fn classes(&mut self) -> String {
-        let kinds = vec![SymbolKind::Class];
-        let ticket = self.start_search("", SearchOptions { limit: 1000, kinds, ..SearchOptions::default() });
-        let answer = self.found(ticket);
-        let mut names: Vec<String> = answer.hits.into_iter().map(|hit| hit.symbol.name).collect();
-        names.sort();
-        names.join(" ")
-    }
 }
 
 fn mark(file: &OnDisk) -> StatMark {
     content_hash(&file.version.to_string())
-}
-
-/// What a walk finds. Source roots without files have no shards, as in a real walk, but the first one keeps its number
-/// in every test, as files never go from all of them at the start.
-fn layout(roots: &[PathBuf], disk: &BTreeMap<FilePath, OnDisk>) -> Layout {
-    let mut shards: Vec<Shard> = SOURCE_ROOTS
-        .iter()
-        .map(|(root, source_root)| Shard {
-            key: ShardKey::new(&roots[*root], source_root, 0, 1),
-            root: *root,
-            source_root: (*source_root).to_owned(),
-            part: 0,
-            parts: 1,
-            files: Vec::new(),
-        })
-        .collect();
-    for (file, on_disk) in disk {
-        let below = |shard: &&mut Shard| {
-            let prefix = format!("{}/", shard.source_root);
-            shard.root == file.root && (shard.source_root.is_empty() || file.path.starts_with(&prefix))
-        };
-        let shard = shards.iter_mut().filter(below).max_by_key(|shard| shard.source_root.len());
-        let size = on_disk.text.as_ref().map_or(10, String::len) as u64;
-        let entry = FileEntry { path: (&*file.path).into(), size, mtime: Mtime::default() };
-        shard.expect("every root has a shard").files.push(entry);
-    }
-    Layout { roots: roots.to_vec(), shards, skipped: Vec::new(), left_out: Vec::new() }
 }

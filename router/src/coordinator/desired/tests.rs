@@ -122,7 +122,8 @@ fn another_walk_puts_every_file_where_a_change_would() {
         |part| -> Vec<String> { names("big").into_iter().filter(|path| part_of(path, 2) == part).collect() };
     let (m, deep, m0, zero, one) = (names("m"), names("m/deep"), names("m0"), split(0), split(1));
     let (whole, all) = (names("big"), [m.clone(), deep.clone()].concat());
-    let walks: [&[(usize, &str, u32, u32, &[String])]; 3] = [
+    type Found<'a> = (usize, &'a str, u32, u32, &'a [String]);
+    let walks: [&[Found<'_>]; 3] = [
         &[
             (0, "m", 0, 1, &m),
             (0, "m/deep", 0, 1, &deep),
