@@ -10,20 +10,23 @@ mod listing;
 mod paths;
 mod shell;
 mod stat_cache;
+pub(crate) mod telemetry;
 
 use std::future::Future;
 use std::io;
 use std::ops::Range;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use futures_util::future::join_all;
+pub use nova_proto_core::TraceContext;
 use nova_proto_core::messages::{Token, WorkerStats};
 use nova_transport_tokio::{Address, Listener};
 use tokio::sync::{broadcast, watch};
 use tokio::task::{JoinHandle, JoinSet};
 pub use tokio_util::sync::CancellationToken;
+use tracing::Instrument;
 
 use crate::coordinator::desired::Wanted;
 use crate::coordinator::{Ask, Change, Coordinator, Event, Outcome, Text, Ticket};
@@ -229,11 +232,16 @@ impl Router {
         query: &str,
         options: &SearchOptions,
     ) -> Result<SearchAnswer, SearchError> {
+        let begun = Instant::now();
         let ask = Ask::Search { query: query.to_owned(), options: options.clone() };
-        match self.ask(ask, &Wait::default()).await? {
-            Outcome::Found(result) => result,
-            _ => Err(self.shared.why_ended().into()),
-        }
+        let span = tracing::debug_span!("search", trace = options.trace.map(tracing::field::display));
+        let result = match self.ask(ask, &Wait::default()).instrument(span).await {
+            Ok(Outcome::Found(result)) => result,
+            Ok(_) => Err(self.shared.why_ended().into()),
+            Err(ended) => Err(ended.into()),
+        };
+        telemetry::searched(begun, &result);
+        result
     }
 
     /// All symbols, sorted by root, path, line and column.

@@ -7,14 +7,17 @@ use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
 
 use nova_proto_core::compress::compress;
-use nova_proto_core::{Body, Call, CallError, SendError};
+use nova_proto_core::{Body, Call, CallError, SendError, TraceContext};
 use nova_transport_tokio::Handle;
 use tokio::sync::{Notify, broadcast, oneshot, watch};
 use tokio::task::AbortHandle;
+use tracing::Instrument;
+use tracing::field::{Empty, display};
 
 use super::RouterConfig;
 use super::disk::{self, Disk};
 use super::gate::now;
+use super::telemetry;
 use crate::coordinator::{
     Action, CallId, Coordinator, Ended, Event, Failure, Outcome, ReadId, Reply, ReplyKind, Request,
     RouterEvent, Ticket, WorkerId,
@@ -196,6 +199,7 @@ impl Shared {
 
     /// Does what the coordinator wants until the router ends.
     pub(super) async fn run(self: Arc<Self>) {
+        telemetry::begin();
         let mut stopped = self.stop.subscribe();
         loop {
             let timeout = self.act();
@@ -230,10 +234,17 @@ impl Shared {
     fn act(self: &Arc<Self>) -> Option<std::time::Instant> {
         let mut inner = self.lock();
         while let Some(action) = inner.coordinator.poll_action() {
+            telemetry::acts(&action);
             match action {
-                Action::Call { call, worker, request, within } => {
+                Action::Call { call, worker, request, within, trace } => {
                     let link = inner.handles.get(&worker).cloned();
-                    let task = tokio::spawn(Arc::clone(self).make_call(call, link, request, within));
+                    let (method, shard) = request.subject();
+                    let span = tracing::debug_span!("call", method, shard, %worker, trace = Empty);
+                    if let Some(trace) = trace {
+                        span.record("trace", display(trace));
+                    }
+                    let made = Arc::clone(self).make_call(call, link, request, within, trace);
+                    let task = tokio::spawn(made.instrument(span));
                     inner.calls.insert(call, task.abort_handle());
                 }
                 Action::CancelCall(call) => {
@@ -285,6 +296,7 @@ impl Shared {
                 }
             }
         }
+        telemetry::measure(&inner.coordinator);
         inner.coordinator.poll_timeout()
     }
 
@@ -294,11 +306,15 @@ impl Shared {
         link: Option<Link>,
         request: Request,
         within: Duration,
+        trace: Option<TraceContext>,
     ) {
         let result = match link {
-            Some(link) => ask(link, request, within).await,
+            Some(link) => ask(link, request, within, trace).await,
             None => Err(Failure::Lost),
         };
+        if let Err(failure) = &result {
+            tracing::debug!(%failure, "no answer");
+        }
         self.post(Event::Answer(call, result));
     }
 
@@ -318,7 +334,12 @@ impl Shared {
 }
 
 /// Makes a call and waits for its answer.
-async fn ask(link: Link, request: Request, within: Duration) -> Result<Reply, Failure> {
+async fn ask(
+    link: Link,
+    request: Request,
+    within: Duration,
+    trace: Option<TraceContext>,
+) -> Result<Reply, Failure> {
     let kind = ReplyKind::of(&request);
     let call = if link.zstd && request.is_text() {
         // Long enough that other connections should not wait for it.
@@ -327,7 +348,7 @@ async fn ask(link: Link, request: Request, within: Duration) -> Result<Reply, Fa
     } else {
         request.to_call()
     };
-    let call = Call { timeout: Some(within), ..call };
+    let call = Call { timeout: Some(within), trace, ..call };
     let pending = link.handle.call(call).map_err(|error| match error {
         SendError::Closed | SendError::Draining => Failure::Lost,
         error => Failure::NotSent(error.to_string()),

@@ -3,6 +3,8 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use nova_proto_core::TraceContext;
+
 use super::hydration::{Reading, Step};
 use super::{
     Action, CallId, Coordinator, Event, Failure, FileRead, ReadId, ReadPlan, Reply, Request, Ticket, Timer,
@@ -138,8 +140,30 @@ impl Coordinator {
         self.budget.take(held);
         self.timers.insert((deadline, Timer::Call(call)));
         self.calls.insert(call, CallInfo { worker, purpose, deadline, held, size });
-        self.act(Action::Call { call, worker, request, within });
+        let trace = self.trace(purpose, call);
+        self.act(Action::Call { call, worker, request, within, trace });
         call
+    }
+
+    /// The trace of a call: the host's for its searches, and else one for each sync, each change and each search. They need no
+    /// random numbers, as a run's epoch is one.
+    fn trace(&self, purpose: CallPurpose, call: CallId) -> Option<TraceContext> {
+        let own = |number: u64| {
+            let mut trace_id = [0; 16];
+            trace_id[..8].copy_from_slice(&self.epoch.to_be_bytes());
+            trace_id[8..].copy_from_slice(&number.to_be_bytes());
+            TraceContext { trace_id, span_id: [0; 8], flags: 1 }
+        };
+        let trace = match purpose {
+            CallPurpose::Sync { sync, .. } => own(sync),
+            CallPurpose::Push { .. } => own(self.rev),
+            CallPurpose::Question(ticket) => {
+                let run = self.searches.get(&ticket)?;
+                run.trace.unwrap_or_else(|| own(run.rev))
+            }
+            CallPurpose::Stats(_) | CallPurpose::Probe | CallPurpose::Alive => return None,
+        };
+        Some(TraceContext { span_id: call.0.to_be_bytes(), ..trace })
     }
 
     /// A call has ended, in whatever way: what it kept is free, and nothing of it comes any more.

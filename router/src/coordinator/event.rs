@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use nova_proto_core::messages::{Digest, WorkerStats};
-use nova_proto_core::{CloseCode, ErrorReply};
+use nova_proto_core::{CloseCode, ErrorReply, TraceContext};
 use nova_worker::content_hash;
 
 use super::request::{Reply, Request};
@@ -173,6 +173,8 @@ pub enum Action {
         request: Request,
         /// How long the answer is wanted: the worker is told.
         within: Duration,
+        /// The trace that it is part of: of a sync, a change or a search.
+        trace: Option<TraceContext>,
     },
     /// Give up a call.
     CancelCall(CallId),

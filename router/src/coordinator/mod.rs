@@ -205,6 +205,11 @@ impl Coordinator {
         self.slots.iter().zip(self.desired.shards()).map(status).collect()
     }
 
+    /// How far every shard is, by its number.
+    pub fn states(&self) -> impl Iterator<Item = &ShardState> {
+        self.slots.iter().map(|slot| &slot.state)
+    }
+
     /// Whether every shard is ready, or has failed often enough that nobody should wait for it.
     #[must_use]
     pub fn is_settled(&self) -> bool {

@@ -97,6 +97,21 @@ impl Request {
         }
     }
 
+    /// What it is, for people; and its shard, if it is about one.
+    #[must_use]
+    pub fn subject(&self) -> (&'static str, Option<u32>) {
+        match self {
+            Self::Sync(request) => ("SyncShard", Some(request.shard)),
+            Self::Page { shard, .. } => ("SyncPage", Some(*shard)),
+            Self::Load { shard, .. } => ("LoadFiles", Some(*shard)),
+            Self::Commit(request) => ("IndexShard", Some(request.shard)),
+            Self::Update { shard, .. } => ("UpdateFile", Some(*shard)),
+            Self::Remove { shard, .. } => ("RemoveFiles", Some(*shard)),
+            Self::Search(_) => ("SearchSymbols", None),
+            Self::Stats => ("GetWorkerStats", None),
+        }
+    }
+
     /// About how many bytes of text and paths are in it.
     #[must_use]
     pub fn size(&self) -> u64 {

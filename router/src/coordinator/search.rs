@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
+use nova_proto_core::TraceContext;
 use nova_proto_core::messages::{
     Found, MAX_HITS, SearchReply, SearchSymbols, SymbolHit, SymbolKind, merge, shard_ranges,
 };
@@ -32,12 +33,14 @@ pub struct SearchOptions {
     pub soft: Duration,
     /// When to answer in any case. Default 10 s.
     pub hard: Duration,
+    /// The trace that it is part of: the workers are told. Default: one of its own.
+    pub trace: Option<TraceContext>,
 }
 
 impl Default for SearchOptions {
     fn default() -> Self {
         let (soft, hard) = (Duration::from_secs(2), Duration::from_secs(10));
-        Self { limit: 50, kinds: Vec::new(), soft, hard }
+        Self { limit: 50, kinds: Vec::new(), soft, hard, trace: None }
     }
 }
 
@@ -80,7 +83,8 @@ pub(super) struct SearchRun {
     limit: u32,
     kinds: u16,
     /// What is gone since this revision may still be found.
-    rev: u64,
+    pub(super) rev: u64,
+    pub(super) trace: Option<TraceContext>,
     /// Whether one answer is enough by now.
     hurry: bool,
     soft_at: Instant,
@@ -130,28 +134,30 @@ impl Coordinator {
         let kinds = if options.kinds.is_empty() { &SymbolKind::ALL[..] } else { &options.kinds[..] };
         let kinds = kinds.iter().fold(0, |bits, kind| bits | 1_u16 << (*kind as u8));
         let (soft, hard) = (options.soft.min(options.hard), options.hard);
-        let mut waiting = BTreeMap::new();
+        let run = SearchRun {
+            limit: options.limit,
+            kinds,
+            rev: self.next_rev(),
+            trace: options.trace,
+            hurry: false,
+            soft_at: later(now, soft),
+            hard_at: later(now, hard),
+            waiting: BTreeMap::new(),
+            answers: Vec::new(),
+        };
+        self.timers.insert((run.soft_at, Timer::Soft(ticket)));
+        self.timers.insert((run.hard_at, Timer::Deadline(ticket)));
+        self.searches.insert(ticket, run);
         for ((worker, root), shards) in questions {
             // A worker's claim has no more ranges than a search may have.
             let Some(ranges) = shard_ranges(shards.iter().copied()) else { continue };
             let request = SearchSymbols { shards: ranges, query: query.clone(), kinds, limit: options.limit };
             let purpose = CallPurpose::Question(ticket);
             let call = self.call(worker, Request::Search(request), purpose, 0, Some(hard), now);
-            waiting.insert(call, Question { worker, root, shards });
+            if let Some(run) = self.searches.get_mut(&ticket) {
+                run.waiting.insert(call, Question { worker, root, shards });
+            }
         }
-        let run = SearchRun {
-            limit: options.limit,
-            kinds,
-            rev: self.next_rev(),
-            hurry: false,
-            soft_at: later(now, soft),
-            hard_at: later(now, hard),
-            waiting,
-            answers: Vec::new(),
-        };
-        self.timers.insert((run.soft_at, Timer::Soft(ticket)));
-        self.timers.insert((run.hard_at, Timer::Deadline(ticket)));
-        self.searches.insert(ticket, run);
         self.finish_if_done(ticket, now);
     }
 

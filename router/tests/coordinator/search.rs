@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use nova_proto_core::TraceContext;
 use nova_router::coordinator::{
     Change, Event, Outcome, Request, RouterEvent, SearchError, SearchOptions, ShardCounts,
 };
@@ -278,4 +279,32 @@ fn a_worker_gets_so_many_changes_at_once_and_all_of_them_in_the_end() {
     }
     assert_eq!(sent(&world), 72);
     world.check();
+}
+
+#[test]
+fn workers_are_told_of_which_trace_a_call_is_part() {
+    let (mut world, _) = at_work(12);
+    let traces = |world: &World, shard| -> Vec<[u8; 16]> {
+        let of = world.traces.iter().filter(|(of, _)| *of == shard);
+        of.map(|(_, trace)| trace.expect("it is part of one").trace_id).collect()
+    };
+    let sync = traces(&world, Some(1));
+    assert!(sync.len() >= 4 && sync.iter().all(|trace| *trace == sync[0]), "one sync, one trace");
+    assert!(!traces(&world, Some(2)).contains(&sync[0]), "and another one for another sync");
+
+    world.traces.clear();
+    let trace = TraceContext { trace_id: [7; 16], span_id: [9; 8], flags: 0 };
+    let given = world.start_search("A", SearchOptions { trace: Some(trace), ..SearchOptions::default() });
+    let own = world.start_search("A", SearchOptions::default());
+    world.found(given);
+    world.found(own);
+    let calls: Vec<TraceContext> = world.traces.iter().filter_map(|(_, trace)| *trace).collect();
+    let (given, own): (Vec<&TraceContext>, Vec<_>) =
+        calls.iter().partition(|call| call.trace_id == trace.trace_id);
+    assert_eq!((given.len(), own.len()), (SHARDS as usize, SHARDS as usize));
+    assert!(given.iter().all(|call| call.flags == 0 && call.span_id != trace.span_id), "a span of its own");
+    let mut spans: Vec<_> = calls.iter().map(|call| call.span_id).collect();
+    spans.sort_unstable();
+    spans.dedup();
+    assert_eq!(spans.len(), calls.len());
 }

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use nova_proto_core::TraceContext;
 use nova_proto_core::messages::{ShardRange, WorkerHello};
 use nova_router::coordinator::{
     Action, Ask, CallId, Change, ChangeError, Changed, Coordinator, CoordinatorConfig, Event, Failure,
@@ -88,6 +89,8 @@ pub(crate) struct World {
     pub(crate) closed: Vec<(WorkerId, String)>,
     /// What was asked of the workers, for tests that count.
     pub(crate) asked: Vec<(WorkerId, Request)>,
+    /// Every call with its trace.
+    pub(crate) traces: Vec<(Option<u32>, Option<TraceContext>)>,
     /// The longest that an answer was waited for.
     pub(crate) longest_wait: Duration,
     /// Why claims were refused.
@@ -169,6 +172,7 @@ impl World {
             told: Vec::new(),
             closed: Vec::new(),
             asked: Vec::new(),
+            traces: Vec::new(),
             longest_wait: Duration::ZERO,
             refused: Vec::new(),
             reads: 0,
@@ -329,7 +333,8 @@ impl World {
 
     fn act(&mut self, action: Action) {
         match action {
-            Action::Call { call, worker, request, within } => {
+            Action::Call { call, worker, request, within, trace } => {
+                self.traces.push((request.subject().1, trace));
                 self.longest_wait = self.longest_wait.max(within);
                 self.asked.push((worker, request.clone()));
                 self.come(Coming::Request(call, worker, request));
