@@ -15,7 +15,7 @@ use tokio::process::{Child, Command};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
-use crate::cluster::Router;
+use crate::cluster::{Router, telemetry};
 
 /// How often a worker is started again before its shards count as failed.
 const RESTARTS: u32 = 3;
@@ -251,7 +251,10 @@ impl Supervisor {
                 return format!("its worker failed {failures} times; the last time: {reason}");
             }
             tokio::select! {
-                () = tokio::time::sleep(wait) => wait *= 2,
+                () = tokio::time::sleep(wait) => {
+                    telemetry::worker_restarted();
+                    wait *= 2;
+                }
                 () = stop_asked(&mut self.stopped) => return "its worker was stopped".to_owned(),
             }
         }

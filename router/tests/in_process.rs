@@ -107,6 +107,16 @@ async fn a_host_opens_edits_saves_and_closes_files() {
 
     let outside = router.update_file("/elsewhere/A.java", &wait).await;
     assert!(matches!(outside, Err(ChangeError::Path { .. })), "{outside:?}");
+    let changes = [
+        FileChange::Disk("/elsewhere/A.java".into()),
+        FileChange::Open { path: scene.path("Good.java"), text: "class Good {}".into() },
+        FileChange::Close(scene.path("pom.xml")),
+    ];
+    let changed = router.apply_changes(changes, &wait).await.expect("one of them is taken");
+    let refused: Vec<String> = changed.refused.iter().map(ToString::to_string).collect();
+    assert!(refused[0].contains("/elsewhere/A.java") && refused[1].contains("pom.xml"), "{refused:?}");
+    assert_eq!((changed.files, refused.len()), (1, 2));
+    assert_eq!(names(&router).await, "Another Good Loose");
     let other = router.open_overlay(scene.path("pom.xml"), "class Project {}", &wait).await;
     assert!(matches!(other, Err(ChangeError::Path { .. })), "{other:?}");
     router.shutdown().await;

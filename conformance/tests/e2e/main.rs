@@ -11,6 +11,7 @@ mod faults;
 mod hostile;
 mod jdk;
 mod library;
+mod metrics;
 mod operations;
 mod process;
 mod python;

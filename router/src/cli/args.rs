@@ -1,5 +1,6 @@
 //! The command line.
 
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -151,6 +152,10 @@ pub(super) struct ServeArgs {
     /// which every worker may connect
     #[arg(long)]
     pub(super) allow_insecure: bool,
+
+    /// Answer HTTP requests with counters in the text format of Prometheus, on the loopback interface: 127.0.0.1:PORT
+    #[arg(long, value_name = "IP:PORT")]
+    pub(super) metrics: Option<SocketAddr>,
 
     /// Print one line of JSON once the address is bound
     #[arg(long)]

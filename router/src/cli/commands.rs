@@ -60,7 +60,8 @@ struct ShardFields {
 async fn search(args: &SearchArgs) -> Result<ExitCode, Failure> {
     // All of the answer is worth its time: nobody types the next letter meanwhile.
     let hard = SearchOptions::default().hard;
-    let options = SearchOptions { limit: args.limit, kinds: args.kinds.clone(), soft: hard, hard };
+    let options =
+        SearchOptions { limit: args.limit, kinds: args.kinds.clone(), soft: hard, hard, trace: None };
     Query::parse(&args.query, KindSet::ALL)
         .map_err(|error| Failure::usage(&error.to_string(), "shorten the query"))?;
     let workspace = Workspace::indexed(&args.workspace).await?;

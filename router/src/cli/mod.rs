@@ -2,6 +2,7 @@
 
 mod args;
 mod commands;
+mod metrics;
 mod output;
 mod progress;
 mod serve;

@@ -11,6 +11,7 @@ use serde::Serialize;
 
 use super::Signals;
 use super::args::ServeArgs;
+use super::metrics::Metrics;
 use super::output::{Failure, SCHEMA, print_json, tell};
 use super::workspace::{Access, Workspace};
 use crate::cluster::{Router, ShardState};
@@ -23,6 +24,9 @@ struct ServeLine {
     schema: u32,
     pid: u32,
     listen: String,
+    /// Where the counters are, if they are asked for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    metrics: Option<String>,
 }
 
 impl Access {
@@ -98,33 +102,46 @@ fn token(args: &ServeArgs) -> Result<Option<Token>, Failure> {
 /// Runs until a signal, and then ends in order: workers are told, the socket file goes.
 pub(super) async fn run(args: &ServeArgs, signals: &mut Signals) -> Result<ExitCode, Failure> {
     let access = Access::new(args)?;
+    let metrics = match args.metrics {
+        Some(address) => Some(Metrics::start(address).await?),
+        None => None,
+    };
     let workspace = tokio::select! {
         started = Workspace::start(&args.workspace, access) => started?,
         () = signals.next() => return Err(Failure::interrupted()),
     };
-    let announced = announce(args, &workspace.router);
+    let announced = announce(args, &workspace.router, metrics.as_ref());
+    let mut failed = None;
     if announced.is_ok() {
         tokio::select! {
             () = tell_ready(&workspace.router) => {}
+            why = workspace.router.ended() => failed = Some(Failure::internal(&why.to_string())),
             () = signals.next() => {}
         }
     }
     workspace.stop().await;
     announced?;
+    if let Some(failure) = failed {
+        return Err(failure);
+    }
     let _ = tokio::time::timeout(TELL_EVERY, tell("nova: interrupted\n".to_owned())).await;
     // Without a second line of JSON: the address was the answer.
     Ok(Failure::interrupted().exit_code())
 }
 
-fn announce(args: &ServeArgs, router: &Router) -> io::Result<()> {
+fn announce(args: &ServeArgs, router: &Router, metrics: Option<&Metrics>) -> io::Result<()> {
     let listen = router.address().map(ToString::to_string).unwrap_or_default();
-    let line = ServeLine { schema: SCHEMA, pid: std::process::id(), listen };
+    let metrics = metrics.map(|metrics| metrics.address().to_string());
+    let line = ServeLine { schema: SCHEMA, pid: std::process::id(), listen, metrics };
     if args.json {
         return print_json(io::stdout().lock(), &line);
     }
     let mut out = io::stdout().lock();
     let shards = router.shards().len();
     writeln!(out, "{shards} shards, listening at {}", line.listen)?;
+    if let Some(address) = &line.metrics {
+        writeln!(out, "counters at http://{address}/metrics")?;
+    }
     if args.listen.is_some() {
         let all = if shards == 1 { "0".to_owned() } else { format!("0-{}", shards - 1) };
         writeln!(out, "a worker for all of them:")?;

@@ -111,7 +111,9 @@ impl Shared {
         hello: &WorkerHello,
         origin: &Origin,
     ) -> Result<WorkerWelcome, Refusal> {
-        self.with(|coordinator| coordinator.admit(worker, hello, origin))
+        let decided = self.with(|coordinator| coordinator.admit(worker, hello, origin, now()));
+        self.wake();
+        decided
     }
 }
 

@@ -1,4 +1,5 @@
-//! All symbols of the workspace, in order, without holding more than a page of each shard.
+//! All symbols of the workspace, in order, without holding more than a page of each shard; the more shards a root has, the
+//! smaller the pages.
 
 use std::cmp::Reverse;
 use std::collections::{BinaryHeap, VecDeque};
@@ -12,8 +13,16 @@ use nova_transport_tokio::Handle;
 use super::shell::Shared;
 use crate::coordinator::{Event, WorkerId};
 
-/// Symbols in one page.
+/// Symbols in one page at most, in all pages of a root, and in one page at least.
 const PAGE: u32 = 8192;
+const ALL_PAGES: u32 = 65_536;
+const SMALLEST_PAGE: u32 = 64;
+
+/// How many symbols a page has if there is one of each of so many shards.
+fn page_of(shards: usize) -> u32 {
+    let shards = u32::try_from(shards).unwrap_or(u32::MAX).max(1);
+    (ALL_PAGES / shards).clamp(SMALLEST_PAGE, PAGE)
+}
 
 /// Longest wait for a page.
 const ANSWER_WITHIN: Duration = Duration::from_secs(60);
@@ -57,6 +66,8 @@ struct Cursor {
     page: VecDeque<(String, Vec<ListedSymbol>)>,
     from: String,
     skip: u32,
+    /// Symbols in a page.
+    limit: u32,
     more: bool,
 }
 
@@ -93,6 +104,7 @@ impl ListedSymbols {
     async fn open_root(&self) -> Result<BinaryHeap<Reverse<Head>>, ListError> {
         let mut reachable = self.shared.reachable().into_iter().peekable();
         let mut heads = BinaryHeap::new();
+        let limit = page_of(self.shards.iter().filter(|root| **root == self.root).count());
         for (shard, _) in (0..).zip(&self.shards).filter(|(_, root)| **root == self.root) {
             while reachable.next_if(|(reachable, ..)| *reachable < shard).is_some() {}
             let Some((_, worker, handle)) = reachable.next_if(|(reachable, ..)| *reachable == shard) else {
@@ -106,6 +118,7 @@ impl ListedSymbols {
                 page: VecDeque::new(),
                 from: String::new(),
                 skip: 0,
+                limit,
                 more: true,
             };
             heads.extend(cursor.next().await?.map(Reverse));
@@ -126,7 +139,7 @@ impl Cursor {
     async fn fetch(&mut self) -> Result<(), ListError> {
         let shard = self.shard;
         let error = |reason: String| ListError { shard, reason };
-        let request = ListSymbols { shard, from: &self.from, skip: self.skip, limit: PAGE };
+        let request = ListSymbols { shard, from: &self.from, skip: self.skip, limit: self.limit };
         let call = Call { timeout: Some(ANSWER_WITHIN), ..call(&request) };
         let pending = self.handle.call(call).map_err(|failed| error(failed.to_string()))?;
         let body = pending.await.map_err(|failed| error(failed.to_string()))?;
@@ -149,7 +162,7 @@ impl Cursor {
 /// What cannot be true of a page: what follows another has to come behind it, and has to end some day.
 impl Cursor {
     fn check(&self, page: &SymbolPage<'_>) -> Result<(), &'static str> {
-        if page.files.iter().map(|file| file.symbols.len()).sum::<usize>() > PAGE as usize {
+        if page.files.iter().map(|file| file.symbols.len()).sum::<usize>() > self.limit as usize {
             return Err("its worker sends larger pages than were asked for");
         }
         let begins = page.files.first().is_none_or(|file| *file.path >= *self.from);
@@ -183,3 +196,16 @@ impl PartialEq for Head {
 }
 
 impl Eq for Head {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn pages_are_the_smaller_the_more_shards_there_are() {
+        for shards in [1, 8, 9, 100, 1000] {
+            assert!(page_of(shards) as usize * shards <= ALL_PAGES as usize, "{shards}");
+        }
+        assert_eq!((page_of(0), page_of(1), page_of(16), page_of(1_000_000)), (8192, 8192, 4096, 64));
+    }
+}

@@ -10,19 +10,23 @@ mod listing;
 mod paths;
 mod shell;
 mod stat_cache;
+pub(crate) mod telemetry;
 
 use std::future::Future;
 use std::io;
 use std::ops::Range;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
+use futures_util::future::join_all;
+pub use nova_proto_core::TraceContext;
 use nova_proto_core::messages::{Token, WorkerStats};
 use nova_transport_tokio::{Address, Listener};
 use tokio::sync::{broadcast, watch};
 use tokio::task::{JoinHandle, JoinSet};
 pub use tokio_util::sync::CancellationToken;
+use tracing::Instrument;
 
 use crate::coordinator::desired::Wanted;
 use crate::coordinator::{Ask, Change, Coordinator, Event, Outcome, Text, Ticket};
@@ -34,6 +38,7 @@ use crate::layout::{Layout, LeftOut, Skipped};
 pub use config::{FileChange, RouterConfig, Wait};
 use gate::Way;
 pub use in_process::InProcess;
+use in_process::OwnWorker;
 pub use listing::{ListError, ListedSymbols};
 use shell::Shared;
 pub use stat_cache::STATUS_FILE;
@@ -89,46 +94,49 @@ impl Router {
             Some(address) => Some(Listener::bind_with(address, &config.listen_options).await?),
             None => None,
         };
-        Ok(Self::with_listener(layout, config, listener))
+        Ok(Self::new(layout, config).begin(listener, None))
     }
 
-    fn with_listener(layout: Layout, config: RouterConfig, listener: Option<Listener>) -> Self {
-        let mut coordinator = Coordinator::new(config.coordinator(), layout, random_epoch());
-        if let Some(directory) = &config.cache_dir {
-            StatCache::new(directory).load(coordinator.desired_mut());
-        }
+    /// A router that does nothing yet.
+    fn new(layout: Layout, config: RouterConfig) -> Self {
+        let coordinator = Coordinator::new(config.coordinator(), layout, random_epoch());
         let desired = coordinator.desired();
         let roots = desired.roots().into();
         let shards = desired.shards().map(|shard| shard.info.clone()).collect();
-        let address = listener.as_ref().map(|listener| listener.address().clone());
         let shared = Arc::new(Shared::new(config, coordinator));
         let tasks = Arc::new(Tasks { running: Mutex::default(), shared: Arc::clone(&shared) });
-        tasks.add(tokio::spawn(run(Arc::clone(&shared), listener)));
-        Self { shared, roots, shards, address, tasks }
+        Self { shared, roots, shards, address: None, tasks }
+    }
+
+    fn begin(self, listener: Option<Listener>, own: Option<OwnWorker>) -> Self {
+        let address = listener.as_ref().map(|listener| listener.address().clone());
+        self.tasks.add(tokio::spawn(run(Arc::clone(&self.shared), listener, own)));
+        Self { address, ..self }
     }
 
     // ---- changes ----
 
     /// Walks the roots again, and brings every shard to what is found there, with the unsaved texts over it; returns when
     /// each is ready or has failed. A later run takes the place of an earlier one. If it is cancelled or its deadline passes
-    /// during the walk, all goes on as before it; after that, nothing that was under way takes effect any more, and shards that
-    /// were not done stay [`ShardState::Stale`] until the next run, or until their worker connects again.
+    /// during the walk, all goes on as before it. After the walk, a deadline ends the wait alone. Whoever cancels stops the run:
+    /// nothing that was under way takes effect any more, and shards that were not done stay [`ShardState::Stale`] for half a
+    /// minute, or until the next run; then they are brought to what the walk has found.
     ///
     /// # Errors
     /// Why it ended before it was done.
     pub async fn index_workspace(&self, wait: &Wait) -> Result<IndexReport, Ended> {
         match self.ask(Ask::Index { deadline: wait.deadline }, wait).await? {
             Outcome::Indexed(result) => result,
-            _ => Err(Ended::Shutdown),
+            _ => Err(self.shared.why_ended()),
         }
     }
 
     /// A file may have changed on disk, come or gone: as [`FileChange::Disk`] of [`apply_changes`](Self::apply_changes).
     ///
     /// # Errors
-    /// As [`apply_changes`](Self::apply_changes).
+    /// If it cannot be taken, or why the wait ended.
     pub async fn update_file(&self, path: impl Into<PathBuf>, wait: &Wait) -> Result<Changed, ChangeError> {
-        self.apply_changes([FileChange::Disk(path.into())], wait).await
+        self.apply_change(FileChange::Disk(path.into()), wait).await
     }
 
     /// Files or directories are gone. The disk is asked whether that is so.
@@ -148,56 +156,69 @@ impl Router {
     /// [`close_overlay`](Self::close_overlay).
     ///
     /// # Errors
-    /// As [`apply_changes`](Self::apply_changes).
+    /// If it cannot be taken, as it is no source file or there is no room for it; or why the wait ended.
     pub async fn open_overlay(
         &self,
         path: impl Into<PathBuf>,
         text: impl Into<String>,
         wait: &Wait,
     ) -> Result<Changed, ChangeError> {
-        self.apply_changes([FileChange::Open { path: path.into(), text: text.into() }], wait).await
+        self.apply_change(FileChange::Open { path: path.into(), text: text.into() }, wait).await
     }
 
     /// A file has no unsaved text any more: what is on disk counts, if it is there.
     ///
     /// # Errors
-    /// As [`apply_changes`](Self::apply_changes).
+    /// As [`open_overlay`](Self::open_overlay).
     pub async fn close_overlay(&self, path: impl Into<PathBuf>, wait: &Wait) -> Result<Changed, ChangeError> {
-        self.apply_changes([FileChange::Close(path.into())], wait).await
+        self.apply_change(FileChange::Close(path.into()), wait).await
+    }
+
+    /// One change, which is taken or not.
+    async fn apply_change(&self, change: FileChange, wait: &Wait) -> Result<Changed, ChangeError> {
+        let mut changed = self.apply_changes([change], wait).await?;
+        changed.refused.pop().map_or(Ok(changed), Err)
     }
 
     /// Takes changes, in their order, and returns when searches see them: each is at its worker, or waits for one. They are
-    /// taken when the future is first polled; whoever stops waiting then only stops waiting.
+    /// taken when the future is first polled; whoever stops waiting then only stops waiting. One that cannot be taken keeps
+    /// none of the others from it: it is in [`Changed::refused`].
     ///
     /// # Errors
-    /// If a path cannot be one of the workspace's, or there is no room for an unsaved text; or why the wait ended.
+    /// Why the wait ended.
     pub async fn apply_changes(
         &self,
         changes: impl IntoIterator<Item = FileChange>,
         wait: &Wait,
     ) -> Result<Changed, ChangeError> {
-        let changes = self.locate(changes)?;
-        match self.ask(Ask::Change { changes, deadline: wait.deadline }, wait).await? {
-            Outcome::Changed(result) => result,
-            _ => Err(Ended::Shutdown.into()),
+        let (mut located, mut refused) = (Vec::new(), Vec::new());
+        for change in changes {
+            match self.locate(change) {
+                Ok(change) => located.extend(change),
+                Err(error) => refused.push(error),
+            }
         }
+        let ask = Ask::Change { changes: located, deadline: wait.deadline };
+        let mut changed = match self.ask(ask, wait).await? {
+            Outcome::Changed(result) => result?,
+            _ => return Err(self.shared.why_ended().into()),
+        };
+        refused.append(&mut changed.refused);
+        Ok(Changed { refused, ..changed })
     }
 
-    fn locate(&self, changes: impl IntoIterator<Item = FileChange>) -> Result<Vec<Change>, ChangeError> {
-        let mut located = Vec::new();
-        for change in changes {
-            located.push(match change {
-                FileChange::Disk(path) => match paths::locate(&self.roots, &path)? {
-                    file if paths::is_left_out(&file) => continue,
-                    file => Change::Disk(file),
-                },
-                FileChange::Open { path, text } => {
-                    Change::Overlay(paths::locate_source(&self.roots, &path)?, Text::new(text))
-                }
-                FileChange::Close(path) => Change::Close(paths::locate_source(&self.roots, &path)?),
-            });
-        }
-        Ok(located)
+    /// The change as a file of the workspace; nothing of one that a walk would leave out.
+    fn locate(&self, change: FileChange) -> Result<Option<Change>, ChangeError> {
+        Ok(Some(match change {
+            FileChange::Disk(path) => match paths::locate(&self.roots, &path)? {
+                file if paths::is_left_out(&file) => return Ok(None),
+                file => Change::Disk(file),
+            },
+            FileChange::Open { path, text } => {
+                Change::Overlay(paths::locate_source(&self.roots, &path)?, Text::new(text))
+            }
+            FileChange::Close(path) => Change::Close(paths::locate_source(&self.roots, &path)?),
+        }))
     }
 
     // ---- questions ----
@@ -211,11 +232,16 @@ impl Router {
         query: &str,
         options: &SearchOptions,
     ) -> Result<SearchAnswer, SearchError> {
+        let begun = Instant::now();
         let ask = Ask::Search { query: query.to_owned(), options: options.clone() };
-        match self.ask(ask, &Wait::default()).await? {
-            Outcome::Found(result) => result,
-            _ => Err(Ended::Shutdown.into()),
-        }
+        let span = tracing::debug_span!("search", trace = options.trace.map(tracing::field::display));
+        let result = match self.ask(ask, &Wait::default()).instrument(span).await {
+            Ok(Outcome::Found(result)) => result,
+            Ok(_) => Err(self.shared.why_ended().into()),
+            Err(ended) => Err(ended.into()),
+        };
+        telemetry::searched(begun, &result);
+        result
     }
 
     /// All symbols, sorted by root, path, line and column.
@@ -250,14 +276,21 @@ impl Router {
         self.shared.changes()
     }
 
-    /// Waits until every shard is ready or has failed.
+    /// Waits until every shard is ready or has failed, or the router ends.
     pub async fn settled(&self) {
         let mut changes = self.changes();
-        while !self.shared.with(|coordinator| coordinator.is_settled()) {
-            if changes.changed().await.is_err() {
-                return;
+        while !self.shared.is_stopped() && !self.shared.with(|coordinator| coordinator.is_settled()) {
+            tokio::select! {
+                changed = changes.changed() => if changed.is_err() { return },
+                () = self.shared.stopped() => return,
             }
         }
+    }
+
+    /// Waits until the router ends: with [`shutdown`](Self::shutdown), or as it has failed, with the reason.
+    pub async fn ended(&self) -> Ended {
+        self.shared.stopped().await;
+        self.shared.why_ended()
     }
 
     // ---- the workspace ----
@@ -332,23 +365,23 @@ impl Router {
         self.shared.post(Event::GiveUp(shards, reason.to_owned()));
     }
 
-    /// Ends all connections in order, and waits until the workers have been told, at most two seconds; one in this process keeps its
-    /// indexes then, which may take two more. Whoever
-    /// still waits for something is told that the router ends. What tells that files have not changed is kept, if there is a
-    /// place for it.
+    /// Ends all connections in order, and waits until the workers have been told and one in this process has kept its indexes,
+    /// at most two seconds in all; whoever still waits for something is told that the router ends. Meanwhile what tells that
+    /// files have not changed is kept, if there is a place for it.
     pub async fn shutdown(self) {
         self.shared.stop();
-        if let Some(directory) = self.shared.config.cache_dir.clone() {
-            let shared = Arc::clone(&self.shared);
-            let save =
-                move || shared.with(|coordinator| StatCache::new(&directory).save(coordinator.desired()));
-            // If it fails, it has said so.
-            let _ = tokio::task::spawn_blocking(save).await;
-        }
-        for mut task in self.tasks.take() {
-            if tokio::time::timeout(SHUTDOWN, &mut task).await.is_err() {
-                task.abort();
+        let shared = Arc::clone(&self.shared);
+        let save = tokio::task::spawn_blocking(move || {
+            if let Some(directory) = &shared.config.cache_dir {
+                StatCache::new(directory).save(|act| shared.with(|coordinator| act(coordinator.desired())));
             }
+        });
+        let mut tasks = self.tasks.take();
+        let ended = tokio::time::timeout(SHUTDOWN, join_all(&mut tasks));
+        // If it could not be kept, that was said.
+        let (ended, _) = tokio::join!(ended, save);
+        if ended.is_err() {
+            tasks.iter().for_each(JoinHandle::abort);
         }
     }
 
@@ -368,7 +401,7 @@ impl Router {
                 None => outcome.await,
             };
             asked.ticket = None;
-            outcome.map_err(|_| Ended::Shutdown)
+            outcome.map_err(|_| shared.why_ended())
         }
     }
 }
@@ -389,13 +422,31 @@ impl Drop for Asked<'_> {
 }
 
 /// Accepts workers and does what is to be done, until the router ends.
-async fn run(shared: Arc<Shared>, listener: Option<Listener>) {
+async fn run(shared: Arc<Shared>, listener: Option<Listener>, own: Option<OwnWorker>) {
+    let recalling = Arc::clone(&shared);
+    let recalled = tokio::task::spawn_blocking(move || {
+        if let Some(directory) = &recalling.config.cache_dir {
+            StatCache::new(directory)
+                .load(|act| recalling.with(|coordinator| act(coordinator.desired_mut())));
+        }
+    });
+    // Without it, everything is read.
+    let _ = recalled.await;
     let acting = tokio::spawn(Arc::clone(&shared).run());
-    match listener {
-        Some(listener) => accept(&shared, listener).await,
-        None => shared.stopped().await,
-    }
-    let _ = acting.await;
+    let serving = async {
+        match (listener, own) {
+            (Some(listener), _) => accept(&shared, listener).await,
+            (None, Some(own)) => own.serve(&shared).await,
+            (None, None) => shared.stopped().await,
+        }
+    };
+    let watching = async {
+        if acting.await.is_err() {
+            shared.fail("it panicked while it did what was decided".to_owned());
+            shared.end();
+        }
+    };
+    tokio::join!(serving, watching);
 }
 
 async fn accept(shared: &Arc<Shared>, mut listener: Listener) {

@@ -1,22 +1,26 @@
 //! Does what the coordinator wants: calls, reads, waits, tells.
 
 use std::collections::{BTreeMap, HashMap};
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
 
 use nova_proto_core::compress::compress;
-use nova_proto_core::{Body, Call, CallError, SendError};
+use nova_proto_core::{Body, Call, CallError, SendError, TraceContext};
 use nova_transport_tokio::Handle;
 use tokio::sync::{Notify, broadcast, oneshot, watch};
 use tokio::task::AbortHandle;
+use tracing::Instrument;
+use tracing::field::{Empty, display};
 
 use super::RouterConfig;
 use super::disk::{self, Disk};
 use super::gate::now;
+use super::telemetry;
 use crate::coordinator::{
-    Action, CallId, Coordinator, Event, Failure, Outcome, ReadId, Reply, ReplyKind, Request, RouterEvent,
-    Ticket, WorkerId,
+    Action, CallId, Coordinator, Ended, Event, Failure, Outcome, ReadId, Reply, ReplyKind, Request,
+    RouterEvent, Ticket, WorkerId,
 };
 use crate::layout::{Layout, LayoutOptions};
 
@@ -35,6 +39,8 @@ pub(super) struct Shared {
     events: broadcast::Sender<RouterEvent>,
     /// Set when the router ends.
     stop: watch::Sender<bool>,
+    /// Why it has, if something is wrong with it.
+    failure: OnceLock<String>,
 }
 
 struct Inner {
@@ -44,6 +50,8 @@ struct Inner {
     reads: HashMap<ReadId, Arc<AtomicBool>>,
     walks: HashMap<Ticket, Arc<AtomicBool>>,
     waiting: HashMap<Ticket, oneshot::Sender<Outcome>>,
+    /// Nothing is begun any more.
+    ended: bool,
 }
 
 /// A connection that can be called.
@@ -67,16 +75,18 @@ impl Shared {
                 reads: HashMap::new(),
                 walks: HashMap::new(),
                 waiting: HashMap::new(),
+                ended: false,
             }),
             next: AtomicU64::new(1),
             wake: Notify::new(),
             changes: watch::Sender::new(0),
             events: broadcast::Sender::new(EVENTS),
             stop: watch::Sender::new(false),
+            failure: OnceLock::new(),
         }
     }
 
-    /// The coordinator is consistent after every event, so a panic elsewhere does not spoil it.
+    /// The coordinator is consistent after every event, so a panic elsewhere does not spoil it; one of its own ends the router.
     fn lock(&self) -> MutexGuard<'_, Inner> {
         self.inner.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -96,12 +106,22 @@ impl Shared {
                 Event::Walked(ticket, _) => drop(inner.walks.remove(ticket)),
                 _ => {}
             }
-            inner.coordinator.on_event(event, now());
+            let (what, (shard, file)) = (event.name(), inner.coordinator.subject(&event));
+            if catch_unwind(AssertUnwindSafe(|| inner.coordinator.on_event(event, now()))).is_err() {
+                drop(inner);
+                tracing::error!(shard, file = file.as_deref(), "panic where {what}");
+                return self.fail(format!("it panicked where {what}"));
+            }
             inner.coordinator.take_changed()
         };
         if changed {
             self.changes.send_modify(|count| *count = count.wrapping_add(1));
         }
+        self.wake.notify_one();
+    }
+
+    /// There may be something to do.
+    pub(super) fn wake(&self) {
         self.wake.notify_one();
     }
 
@@ -113,8 +133,9 @@ impl Shared {
     pub(super) fn ticket(&self) -> (Ticket, oneshot::Receiver<Outcome>) {
         let ticket = Ticket(self.next.fetch_add(1, Ordering::Relaxed));
         let (sender, receiver) = oneshot::channel();
-        if !*self.stop.borrow() {
-            self.lock().waiting.insert(ticket, sender);
+        let mut inner = self.lock();
+        if !inner.ended {
+            inner.waiting.insert(ticket, sender);
         }
         (ticket, receiver)
     }
@@ -135,6 +156,23 @@ impl Shared {
 
     pub(super) fn stop(&self) {
         self.stop.send_replace(true);
+    }
+
+    /// Something is wrong with the router: it ends, and says why.
+    pub(super) fn fail(&self, why: String) {
+        tracing::error!(%why, "the router has failed");
+        // The first reason is the one that counts.
+        let _ = self.failure.set(why);
+        self.stop();
+    }
+
+    /// Why callers get no outcome.
+    pub(super) fn why_ended(&self) -> Ended {
+        self.failure.get().map_or(Ended::Shutdown, |why| Ended::Failed(why.clone()))
+    }
+
+    pub(super) fn is_stopped(&self) -> bool {
+        *self.stop.borrow()
     }
 
     /// Waits for the router's end.
@@ -161,6 +199,7 @@ impl Shared {
 
     /// Does what the coordinator wants until the router ends.
     pub(super) async fn run(self: Arc<Self>) {
+        telemetry::begin();
         let mut stopped = self.stop.subscribe();
         loop {
             let timeout = self.act();
@@ -180,8 +219,9 @@ impl Shared {
     }
 
     /// Nobody waits any more, and nothing goes on.
-    fn end(&self) {
+    pub(super) fn end(&self) {
         let mut inner = self.lock();
+        inner.ended = true;
         inner.waiting.clear();
         for (_, call) in inner.calls.drain() {
             call.abort();
@@ -194,10 +234,17 @@ impl Shared {
     fn act(self: &Arc<Self>) -> Option<std::time::Instant> {
         let mut inner = self.lock();
         while let Some(action) = inner.coordinator.poll_action() {
+            telemetry::acts(&action);
             match action {
-                Action::Call { call, worker, request, within } => {
+                Action::Call { call, worker, request, within, trace } => {
                     let link = inner.handles.get(&worker).cloned();
-                    let task = tokio::spawn(Arc::clone(self).make_call(call, link, request, within));
+                    let (method, shard) = request.subject();
+                    let span = tracing::debug_span!("call", method, shard, %worker, trace = Empty);
+                    if let Some(trace) = trace {
+                        span.record("trace", display(trace));
+                    }
+                    let made = Arc::clone(self).make_call(call, link, request, within, trace);
+                    let task = tokio::spawn(made.instrument(span));
                     inner.calls.insert(call, task.abort_handle());
                 }
                 Action::CancelCall(call) => {
@@ -231,7 +278,7 @@ impl Shared {
                     }
                 }
                 Action::Close(worker, code, message) => {
-                    tracing::error!(%worker, %message, "worker not believed any more");
+                    tracing::error!(%worker, %message, "the connection ends");
                     if let Some(link) = inner.handles.get(&worker) {
                         link.handle.close(code, &message);
                     }
@@ -249,6 +296,7 @@ impl Shared {
                 }
             }
         }
+        telemetry::measure(&inner.coordinator);
         inner.coordinator.poll_timeout()
     }
 
@@ -258,11 +306,15 @@ impl Shared {
         link: Option<Link>,
         request: Request,
         within: Duration,
+        trace: Option<TraceContext>,
     ) {
         let result = match link {
-            Some(link) => ask(link, request, within).await,
+            Some(link) => ask(link, request, within, trace).await,
             None => Err(Failure::Lost),
         };
+        if let Err(failure) = &result {
+            tracing::debug!(%failure, "no answer");
+        }
         self.post(Event::Answer(call, result));
     }
 
@@ -282,7 +334,12 @@ impl Shared {
 }
 
 /// Makes a call and waits for its answer.
-async fn ask(link: Link, request: Request, within: Duration) -> Result<Reply, Failure> {
+async fn ask(
+    link: Link,
+    request: Request,
+    within: Duration,
+    trace: Option<TraceContext>,
+) -> Result<Reply, Failure> {
     let kind = ReplyKind::of(&request);
     let call = if link.zstd && request.is_text() {
         // Long enough that other connections should not wait for it.
@@ -291,7 +348,7 @@ async fn ask(link: Link, request: Request, within: Duration) -> Result<Reply, Fa
     } else {
         request.to_call()
     };
-    let call = Call { timeout: Some(within), ..call };
+    let call = Call { timeout: Some(within), trace, ..call };
     let pending = link.handle.call(call).map_err(|error| match error {
         SendError::Closed | SendError::Draining => Failure::Lost,
         error => Failure::NotSent(error.to_string()),

@@ -12,7 +12,7 @@ use std::path::{Path, PathBuf};
 use nova_proto_core::messages::MAX_PATH;
 use serde::{Deserialize, Serialize};
 
-use crate::coordinator::desired::{Desired, File, Wanted};
+use crate::coordinator::desired::{Desired, Wanted};
 use crate::layout::ShardKey;
 
 /// What the file begins with: what it is, and the version of the rest.
@@ -45,9 +45,9 @@ impl StatCache {
         Self { path: directory.join(STATUS_FILE) }
     }
 
-    /// Recalls what an earlier run knew of files.
-    pub(super) fn load(&self, desired: &mut Desired) {
-        match self.read(desired) {
+    /// Recalls what an earlier run knew of files, shard by shard: `with` lends what is desired for one of them at a time.
+    pub(super) fn load(&self, mut with: impl FnMut(&mut dyn FnMut(&mut Desired))) {
+        match self.read(&mut with) {
             Ok(files) => tracing::debug!(files, path = %self.path.display(), "file status recalled"),
             Err(error) if error.kind() == io::ErrorKind::NotFound => {}
             // Everything is read again then.
@@ -55,7 +55,7 @@ impl StatCache {
         }
     }
 
-    fn read(&self, desired: &mut Desired) -> io::Result<usize> {
+    fn read(&self, with: &mut impl FnMut(&mut dyn FnMut(&mut Desired))) -> io::Result<usize> {
         let file = Handle::open(&self.path)?;
         check_owner(&file)?;
         let mut from = BufReader::new(file);
@@ -66,35 +66,45 @@ impl StatCache {
         }
         let mut known = 0;
         while let Some((key, section)) = read_section(&mut from)? {
-            let shard = desired.shards().position(|shard| shard.info.key == key);
-            if let Some(number) = shard.and_then(|number| u32::try_from(number).ok()) {
-                known += recall(desired, number, &section)?;
-            }
+            let mut recalled = Ok(0);
+            with(&mut |desired| {
+                let number = (0..).zip(desired.shards()).find(|(_, shard)| shard.info.key == key);
+                if let Some(number) = number.map(|(number, _)| number) {
+                    recalled = recall(desired, number, &section);
+                }
+            });
+            known += recalled?;
         }
         Ok(known)
     }
 
-    /// Keeps what is known of files.
-    pub(super) fn save(&self, desired: &Desired) {
-        if !desired.has_learned() {
+    /// Keeps what is known of files, shard by shard: `with` lends what is desired for one of them at a time.
+    pub(super) fn save(&self, mut with: impl FnMut(&mut dyn FnMut(&Desired))) {
+        let (mut learned, mut shards) = (false, 0);
+        with(&mut |desired| (learned, shards) = (desired.has_learned(), desired.len()));
+        if !learned {
             return;
         }
-        if let Err(error) = self.write(desired) {
+        if let Err(error) = self.write(shards, &mut with) {
             tracing::warn!(%error, path = %self.path.display(), "file status cannot be kept");
         }
     }
 
-    fn write(&self, desired: &Desired) -> io::Result<()> {
+    fn write(&self, shards: usize, with: &mut impl FnMut(&mut dyn FnMut(&Desired))) -> io::Result<()> {
         let directory = self.path.parent().unwrap_or_else(|| Path::new("."));
         make_private(directory)?;
         let mut to = BufWriter::new(tempfile::Builder::new().prefix(".unfinished-").tempfile_in(directory)?);
         to.write_all(HEADER)?;
         to.write_all(&[VERSION])?;
-        for shard in desired.shards() {
-            let section = section(shard);
+        for number in 0..u32::try_from(shards).unwrap_or(u32::MAX) {
+            let (mut key, mut section) = (ShardKey([0; 16]), Vec::new());
+            with(&mut |desired| {
+                let shard = desired.shard(number);
+                (key, section) = (shard.info.key, self::section(shard));
+            });
             let length = u32::try_from(section.len()).map_err(|_| invalid("a shard is too large"))?;
             to.write_all(&length.to_le_bytes())?;
-            to.write_all(&shard.info.key.0)?;
+            to.write_all(&key.0)?;
             to.write_all(blake3::hash(&section).as_bytes())?;
             to.write_all(&section)?;
         }
@@ -143,8 +153,7 @@ fn recall(desired: &mut Desired, shard: u32, mut section: &[u8]) -> io::Result<u
             postcard::take_from_bytes::<Entry<'_>>(section).map_err(|_| invalid("it is damaged"))?;
         section = rest;
         if entry.path.len() <= MAX_PATH {
-            let file = File { size: entry.size, known: Some((entry.mark, entry.hash)) };
-            desired.recall(shard, entry.path, file);
+            desired.recall(shard, entry.path, entry.mark, entry.hash);
             known += 1;
         }
     }
@@ -222,7 +231,7 @@ mod tests {
             let read = FileRead::Text { text: Text::new("class"), mark: Some([1; 16]) };
             before.learn(0, &Arc::from(path), &read);
         }
-        cache.save(&before);
+        cache.save(|with| with(&before));
         (directory, cache)
     }
 
@@ -230,8 +239,8 @@ mod tests {
     fn what_was_known_is_known_again_of_files_that_are_there() {
         let (_directory, cache) = kept();
         let mut after = desired(&["b", "c", "new"]);
-        cache.load(&mut after);
-        assert_eq!(known(&after), "b:5 ");
+        cache.load(|with| with(&mut after));
+        assert_eq!(known(&after), "b:3 ", "with the length that the walk has seen");
     }
 
     #[test]
@@ -241,12 +250,12 @@ mod tests {
         for cut in 0..whole.len() {
             std::fs::write(&cache.path, &whole[..cut]).expect("ours");
             let mut after = desired(&["a", "b"]);
-            cache.load(&mut after);
+            cache.load(|with| with(&mut after));
             assert_eq!(known(&after), "", "cut at {cut}");
             let mut changed = whole.clone();
             changed[cut] ^= 0x10;
             std::fs::write(&cache.path, changed).expect("ours");
-            cache.load(&mut after);
+            cache.load(|with| with(&mut after));
             assert_eq!(known(&after), "", "changed at {cut}");
         }
     }
@@ -259,7 +268,7 @@ mod tests {
         let open = std::fs::Permissions::from_mode(0o666);
         std::fs::set_permissions(&cache.path, open).expect("ours");
         let mut after = desired(&["a", "b"]);
-        cache.load(&mut after);
+        cache.load(|with| with(&mut after));
         assert_eq!(known(&after), "");
     }
 }

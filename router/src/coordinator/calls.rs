@@ -1,12 +1,22 @@
 //! Calls and reads under way, and the room that their texts take.
 
+use std::sync::Arc;
 use std::time::{Duration, Instant};
+
+use nova_proto_core::TraceContext;
 
 use super::hydration::{Reading, Step};
 use super::{
-    Action, CallId, Coordinator, Failure, FileRead, ReadId, ReadPlan, Reply, Request, Ticket, Timer,
+    Action, CallId, Coordinator, Event, Failure, FileRead, ReadId, ReadPlan, Reply, Request, Ticket, Timer,
     WorkerId, later,
 };
+
+/// Longest wait for an answer to what is small.
+const ANSWER_WITHIN: Duration = Duration::from_secs(60);
+
+/// The least that a way to a worker has to carry, in bytes a second: with what is under way to it already, a large request
+/// may take as long as that needs.
+const SLOWEST_LINK: u64 = 64 * 1024;
 
 /// Room for texts.
 #[derive(Debug)]
@@ -20,9 +30,9 @@ impl Budget {
         Self { limit, used: 0 }
     }
 
-    /// Whether there is room for so much. What is larger than all there is has room alone.
+    /// Whether there is room for so much. What is larger than all there is has room alone, and nothing has it always.
     pub(super) fn has_room(&self, bytes: u64) -> bool {
-        self.used == 0 || self.used.saturating_add(bytes) <= self.limit
+        bytes == 0 || self.used == 0 || self.used.saturating_add(bytes) <= self.limit
     }
 
     pub(super) fn take(&mut self, bytes: u64) {
@@ -36,6 +46,10 @@ impl Budget {
     pub(super) fn used(&self) -> u64 {
         self.used
     }
+
+    pub(super) fn limit(&self) -> u64 {
+        self.limit
+    }
 }
 
 /// A call under way.
@@ -46,6 +60,8 @@ pub(super) struct CallInfo {
     deadline: Instant,
     /// Bytes of text in it.
     held: u64,
+    /// Its length, about.
+    size: u64,
 }
 
 /// What a call is for.
@@ -56,6 +72,7 @@ pub(super) enum CallPurpose {
     Question(Ticket),
     Stats(Ticket),
     Probe,
+    Alive,
 }
 
 /// A read under way.
@@ -70,28 +87,83 @@ pub(super) struct ReadInfo {
 #[derive(Debug)]
 pub(super) enum ReadPurpose {
     Sync { shard: u32, sync: u64, reading: Reading },
-    Check { shard: u32, paths: Vec<std::sync::Arc<str>> },
+    Check { shard: u32, paths: Vec<Arc<str>> },
 }
 
 impl Coordinator {
-    /// Asks for a call with `held` bytes of text in it.
+    /// The shard that something has happened to, and the file if it is one alone: to tell where it went wrong.
+    #[must_use]
+    pub fn subject(&self, event: &Event) -> (Option<u32>, Option<Arc<str>>) {
+        match event {
+            Event::Answer(call, _) => match self.calls.get(call).map(|call| call.purpose) {
+                Some(CallPurpose::Sync { shard, .. }) => (Some(shard), None),
+                Some(CallPurpose::Push { shard }) => {
+                    (Some(shard), self.slots[shard as usize].changes.file_of(*call))
+                }
+                _ => (None, None),
+            },
+            Event::Read(read, _) => match self.reads.get(read).and_then(|read| read.purpose.as_ref()) {
+                Some(ReadPurpose::Sync { shard, .. }) => (Some(*shard), None),
+                Some(ReadPurpose::Check { shard, paths }) => (Some(*shard), paths.first().cloned()),
+                None => (None, None),
+            },
+            _ => (None, None),
+        }
+    }
+
+    /// Asks for a call with `held` bytes of text in it, to be answered within a time; without one, as long as its worker needs
+    /// at worst.
     pub(super) fn call(
         &mut self,
         worker: WorkerId,
         request: Request,
         purpose: CallPurpose,
         held: u64,
-        within: Duration,
+        within: Option<Duration>,
         now: Instant,
     ) -> CallId {
         self.last_id += 1;
         let call = CallId(self.last_id);
+        let size = request.size();
+        let under_way = self.workers.get_mut(&worker).map_or(size, |worker| {
+            worker.under_way += size;
+            match purpose {
+                CallPurpose::Question(_) => worker.questions += 1,
+                CallPurpose::Push { .. } => worker.pushes += 1,
+                _ => {}
+            }
+            worker.under_way
+        });
+        let at_worst = ANSWER_WITHIN + Duration::from_secs(under_way / SLOWEST_LINK);
+        let within = within.unwrap_or(at_worst);
         let deadline = later(now, within);
         self.budget.take(held);
         self.timers.insert((deadline, Timer::Call(call)));
-        self.calls.insert(call, CallInfo { worker, purpose, deadline, held });
-        self.act(Action::Call { call, worker, request, within });
+        self.calls.insert(call, CallInfo { worker, purpose, deadline, held, size });
+        let trace = self.trace(purpose, call);
+        self.act(Action::Call { call, worker, request, within, trace });
         call
+    }
+
+    /// The trace of a call: the host's for its searches, and else one for each sync, each change and each search. They need no
+    /// random numbers, as a run's epoch is one.
+    fn trace(&self, purpose: CallPurpose, call: CallId) -> Option<TraceContext> {
+        let own = |number: u64| {
+            let mut trace_id = [0; 16];
+            trace_id[..8].copy_from_slice(&self.epoch.to_be_bytes());
+            trace_id[8..].copy_from_slice(&number.to_be_bytes());
+            TraceContext { trace_id, span_id: [0; 8], flags: 1 }
+        };
+        let trace = match purpose {
+            CallPurpose::Sync { sync, .. } => own(sync),
+            CallPurpose::Push { .. } => own(self.rev),
+            CallPurpose::Question(ticket) => {
+                let run = self.searches.get(&ticket)?;
+                run.trace.unwrap_or_else(|| own(run.rev))
+            }
+            CallPurpose::Stats(_) | CallPurpose::Probe | CallPurpose::Alive => return None,
+        };
+        Some(TraceContext { span_id: call.0.to_be_bytes(), ..trace })
     }
 
     /// A call has ended, in whatever way: what it kept is free, and nothing of it comes any more.
@@ -99,6 +171,14 @@ impl Coordinator {
         let info = self.calls.remove(&call)?;
         self.timers.remove(&(info.deadline, Timer::Call(call)));
         self.budget.give_back(info.held);
+        if let Some(worker) = self.workers.get_mut(&info.worker) {
+            worker.under_way -= info.size;
+            match info.purpose {
+                CallPurpose::Question(_) => worker.questions -= 1,
+                CallPurpose::Push { .. } => worker.pushes -= 1,
+                _ => {}
+            }
+        }
         Some(info)
     }
 
@@ -128,6 +208,7 @@ impl Coordinator {
             CallPurpose::Push { shard } => self.on_pushed(worker, shard, call, result, now),
             CallPurpose::Question(ticket) => self.on_found(ticket, call, result, now),
             CallPurpose::Stats(ticket) => self.on_stats(ticket, worker, result, now),
+            CallPurpose::Alive => self.on_alive(worker, &result, now),
             CallPurpose::Probe => self.on_probed(worker, result.is_ok(), now),
         }
     }

@@ -1,36 +1,31 @@
-//! Changes of single files: from the disk or an editor into what is desired, and from there to the workers.
+//! Changes of single files: from the disk or an editor into what is desired.
 //!
 //! What may have changed on disk is read first, and is desired as it was read; an unsaved text is desired at once. Either
-//! then goes to the shard's worker, if that has heard of this run: it takes the change with the highest revision, in
-//! whatever order they come. If it has not, the sync that it is about to get brings the change. Of each path one change
-//! is under way, and the latest one waits.
+//! then is [pushed](super::pushes).
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::mem;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use nova_proto_core::messages::ShardCounters;
-
-use super::calls::{CallPurpose, ReadPurpose};
+use super::calls::ReadPurpose;
 use super::desired::Overlay;
 use super::event::{Change, ChangeError, Changed, Ended};
-use super::syncs::ANSWER_WITHIN;
+use super::pushes::{Flight, Push};
 use super::{
-    Action, CallId, Coordinator, Failure, FilePath, FileRead, Outcome, Planned, ReadPlan, Reply, Request,
-    ShardState, Text, Ticket, Turn, WorkerId, validate,
+    Action, CallId, Coordinator, FilePath, FileRead, Outcome, Planned, ReadPlan, Text, Ticket, Turn,
 };
 use crate::layout::{SkipReason, Skipped};
-
-/// How many changes of one shard are under way at once.
-const PUSHES_AT_ONCE: usize = 4;
-
-/// Most removals in one call.
-const REMOVALS: usize = 1024;
 
 /// Most files in one read, and about how much text.
 const CHECKS: usize = 64;
 const CHECK_BYTES: u64 = 1024 * 1024;
+
+/// Most files that are looked at in one go, where there are more than one read takes: they bring no text.
+const LOOKS: usize = 4096;
+
+/// For how much text of a file room is kept whose length is not known.
+const UNKNOWN_BYTES: u64 = CHECK_BYTES / CHECKS as u64;
 
 /// What is known to have changed in one shard, and is not at its worker yet.
 #[derive(Debug, Default)]
@@ -38,10 +33,10 @@ pub(super) struct Changes {
     /// Files to look at on disk.
     checks: BTreeMap<Arc<str>, Check>,
     /// The latest of each file, to be sent.
-    pushes: BTreeMap<Arc<str>, Push>,
-    flying: BTreeMap<CallId, Flight>,
+    pub(super) pushes: BTreeMap<Arc<str>, Push>,
+    pub(super) flying: BTreeMap<CallId, Flight>,
     /// The paths of all that is under way.
-    in_flight: BTreeSet<Arc<str>>,
+    pub(super) in_flight: BTreeSet<Arc<str>>,
 }
 
 #[derive(Debug, Default)]
@@ -49,24 +44,10 @@ struct Check {
     /// Its unsaved text goes when this is done.
     closes: bool,
     reading: bool,
+    /// It was looked at, and has changed.
+    looked: bool,
     /// It has changed since the read began.
     again: bool,
-    waiters: Vec<Ticket>,
-}
-
-#[derive(Debug)]
-struct Push {
-    rev: u64,
-    /// Nothing: it is gone.
-    text: Option<Arc<str>>,
-    /// Bytes of the text that are in the budget: a text that was read from disk.
-    held: u64,
-    waiters: Vec<Ticket>,
-}
-
-#[derive(Debug)]
-struct Flight {
-    paths: Vec<Arc<str>>,
     waiters: Vec<Ticket>,
 }
 
@@ -113,8 +94,8 @@ impl Coordinator {
                     Ok(())
                 }
             };
-            if let Err(error) = taken {
-                return self.finish_change(ticket, Err(error));
+            if let (Err(error), Some(run)) = (taken, self.changing.get_mut(&ticket)) {
+                run.changed.refused.push(error);
             }
         }
         self.resolve(vec![ticket], |_| ());
@@ -132,7 +113,7 @@ impl Coordinator {
     }
 
     /// Of each of these, one change is where it should be.
-    fn resolve(&mut self, tickets: Vec<Ticket>, how: impl Fn(&mut Changed)) {
+    pub(super) fn resolve(&mut self, tickets: Vec<Ticket>, how: impl Fn(&mut Changed)) {
         for ticket in tickets {
             let Some(run) = self.changing.get_mut(&ticket) else { continue };
             how(&mut run.changed);
@@ -235,9 +216,41 @@ impl Coordinator {
         }
     }
 
-    /// Reads some of the files that may have changed.
-    fn read_checks(&mut self, shard: u32) -> Turn {
+    /// Looks at what may have changed, where that is much: below a directory, most has not.
+    fn look_at_checks(&mut self, shard: u32) -> bool {
         let wanted = self.desired.shard(shard);
+        let checks = &mut self.slots[shard as usize].changes.checks;
+        if checks.len() <= CHECKS {
+            return false;
+        }
+        let (mut paths, mut files) = (Vec::new(), Vec::new());
+        for (path, check) in
+            checks.iter_mut().filter(|(_, check)| !check.reading && !check.looked && !check.closes)
+        {
+            let Some((mark, _)) = wanted.file(path).and_then(|file| file.known) else { continue };
+            if paths.len() == LOOKS {
+                break;
+            }
+            (check.reading, check.again) = (true, false);
+            files.push(Planned { path: Arc::clone(path), known: Some(mark), new: false });
+            paths.push(Arc::clone(path));
+        }
+        if paths.is_empty() {
+            return false;
+        }
+        let plan = ReadPlan { root: wanted.info.root, files, enough: u64::MAX, look: true };
+        self.read(plan, ReadPurpose::Check { shard, paths }, 0);
+        true
+    }
+
+    /// Reads some of the files that may have changed.
+    pub(super) fn read_checks(&mut self, shard: u32) -> Turn {
+        if self.look_at_checks(shard) {
+            return Turn::Taken;
+        }
+        let wanted = self.desired.shard(shard);
+        let limit = CHECK_BYTES.min(self.budget.limit());
+        let unknown = UNKNOWN_BYTES.min(limit);
         let mut paths = Vec::new();
         let mut files = Vec::new();
         let mut bytes = 0;
@@ -246,13 +259,14 @@ impl Coordinator {
                 continue;
             }
             let new = wanted.file(path).is_none();
-            let file = wanted.file(path).copied().unwrap_or_default();
-            if paths.len() == CHECKS || (bytes > 0 && bytes + u64::from(file.size) > CHECK_BYTES) {
+            let size = wanted.file(path).map_or(unknown, |file| u64::from(file.size));
+            if paths.len() == CHECKS || (bytes > 0 && bytes + size > limit) {
                 break;
             }
-            bytes += u64::from(file.size);
+            bytes += size;
             // Under an unsaved text the worker does not hold what is known of the disk.
-            let known = file.known.map(|(mark, _)| mark).filter(|_| !check.closes);
+            let known = wanted.file(path).and_then(|file| file.known).filter(|_| !check.closes);
+            let known = known.map(|(mark, _)| mark);
             files.push(Planned { path: Arc::clone(path), known, new });
             paths.push(Arc::clone(path));
         }
@@ -267,7 +281,8 @@ impl Coordinator {
                 (check.reading, check.again) = (true, false);
             }
         }
-        let plan = ReadPlan { root: wanted.info.root, files, enough: CHECK_BYTES, look: false };
+        // What is longer than it was is read next.
+        let plan = ReadPlan { root: wanted.info.root, files, enough: bytes.max(1), look: false };
         self.read(plan, ReadPurpose::Check { shard, paths }, bytes);
         Turn::Taken
     }
@@ -289,8 +304,12 @@ impl Coordinator {
             let unreadable =
                 || FileRead::Skipped(SkipReason::Unreadable { detail: "reading it broke down".into() });
             match files.next().or_else(|| broken.then(unreadable)) {
-                Some(file) if !check.again => self.checked(shard, &path, check, file, now),
-                _ => {
+                Some(file) if !check.again && !matches!(file, FileRead::Changed) => {
+                    self.checked(shard, &path, check, file, now);
+                }
+                file => {
+                    // What is to be read, is: whoever asked again wants no older look.
+                    check.looked = matches!(file, Some(FileRead::Changed)) || check.looked;
                     (check.reading, check.again) = (false, false);
                     checks.insert(path, check);
                     self.wants_turn(shard);
@@ -330,165 +349,6 @@ impl Coordinator {
         for ticket in waiters {
             if let Some(run) = self.changing.get_mut(ticket) {
                 run.changed.skipped.push(skipped.clone());
-            }
-        }
-    }
-
-    // ---- to the workers ----
-
-    /// Brings a change to the shard's worker, now or with its next sync.
-    fn push(&mut self, shard: u32, path: &Arc<str>, push: Push, now: Instant) {
-        let queued = self.is_queued(shard);
-        let slot = &mut self.slots[shard as usize];
-        if let Some(sync) = &mut slot.sync {
-            sync.touch(path);
-        }
-        if slot.known || slot.sync.is_some() {
-            let mut push = push;
-            if let Some(older) = slot.changes.pushes.remove(path) {
-                self.budget.give_back(older.held);
-                push.waiters.extend(older.waiters);
-            }
-            slot.changes.pushes.insert(Arc::clone(path), push);
-            return self.send_pushes(shard, now);
-        }
-        self.budget.give_back(push.held);
-        if queued || slot.retry_at.is_some() {
-            slot.waiters.extend(push.waiters);
-        } else {
-            self.resolve(push.waiters, |changed| changed.waiting += 1);
-        }
-    }
-
-    /// A sync begins: its manifest has what waits to be sent.
-    pub(super) fn absorb_pushes(&mut self, shard: u32) {
-        let slot = &mut self.slots[shard as usize];
-        for push in mem::take(&mut slot.changes.pushes).into_values() {
-            self.budget.give_back(push.held);
-            slot.waiters.extend(push.waiters);
-        }
-    }
-
-    /// The worker is gone: the sync of the next one brings what was on its way.
-    pub(super) fn drop_pushes(&mut self, shard: u32) {
-        self.absorb_pushes(shard);
-        self.cancel_calls(|_, purpose| purpose == CallPurpose::Push { shard });
-        let changes = &mut self.slots[shard as usize].changes;
-        changes.in_flight.clear();
-        let flying = mem::take(&mut changes.flying);
-        let waiters = flying.into_values().flat_map(|flight| flight.waiters);
-        self.slots[shard as usize].waiters.extend(waiters);
-        self.waiters_wait(shard);
-    }
-
-    /// Sends what waits, as far as there is room.
-    pub(super) fn send_pushes(&mut self, shard: u32, now: Instant) {
-        if matches!(self.push_some(shard, now), Turn::NoRoom) {
-            self.wants_turn(shard);
-        }
-    }
-
-    pub(super) fn turn_of_changes(&mut self, shard: u32, now: Instant) -> Turn {
-        match self.push_some(shard, now) {
-            Turn::Nothing => self.read_checks(shard),
-            turn => turn,
-        }
-    }
-
-    fn push_some(&mut self, shard: u32, now: Instant) -> Turn {
-        let mut turn = Turn::Nothing;
-        loop {
-            let slot = &self.slots[shard as usize];
-            let Some(worker) = slot.worker.filter(|_| slot.known) else { return turn };
-            if slot.changes.flying.len() >= PUSHES_AT_ONCE {
-                return turn;
-            }
-            let mut idle =
-                slot.changes.pushes.iter().filter(|(path, _)| !slot.changes.in_flight.contains(*path));
-            let Some((first, push)) = idle.next() else { return turn };
-            let bytes = push.text.as_ref().map_or(0, |text| text.len() as u64);
-            if push.held < bytes && !self.budget.has_room(bytes) {
-                return Turn::NoRoom;
-            }
-            let mut paths = vec![Arc::clone(first)];
-            if push.text.is_none() {
-                let removals = idle.filter(|(_, push)| push.text.is_none()).take(REMOVALS - 1);
-                paths.extend(removals.map(|(path, _)| Arc::clone(path)));
-            }
-            self.fly(shard, worker, paths, now);
-            turn = Turn::Taken;
-        }
-    }
-
-    /// Sends one text, or several removals.
-    fn fly(&mut self, shard: u32, worker: WorkerId, paths: Vec<Arc<str>>, now: Instant) {
-        let (mut waiters, mut held, mut rev, mut text) = (Vec::new(), 0, 0, None);
-        for path in &paths {
-            let Some(push) = self.slots[shard as usize].changes.pushes.remove(path) else { continue };
-            waiters.extend(push.waiters);
-            held += push.held;
-            // Of several removals the latest revision stands for all: nothing later is known of any of them.
-            rev = rev.max(push.rev);
-            text = text.or(push.text);
-        }
-        self.budget.give_back(held);
-        let bytes = text.as_ref().map_or(0, |text| text.len() as u64);
-        let request = match text {
-            Some(text) => {
-                Request::Update { shard, epoch: self.epoch, rev, path: Arc::clone(&paths[0]), text }
-            }
-            None => Request::Remove { shard, epoch: self.epoch, rev, paths: paths.clone() },
-        };
-        let call = self.call(worker, request, CallPurpose::Push { shard }, bytes, ANSWER_WITHIN, now);
-        let changes = &mut self.slots[shard as usize].changes;
-        changes.in_flight.extend(paths.iter().cloned());
-        changes.flying.insert(call, Flight { paths, waiters });
-    }
-
-    pub(super) fn on_pushed(
-        &mut self,
-        worker: WorkerId,
-        shard: u32,
-        call: CallId,
-        result: Result<Reply, Failure>,
-        now: Instant,
-    ) {
-        let rev = self.rev;
-        let slot = &mut self.slots[shard as usize];
-        let Some(Flight { paths, waiters }) = slot.changes.flying.remove(&call) else { return };
-        paths.iter().for_each(|path| drop(slot.changes.in_flight.take(path)));
-        slot.removals = rev;
-        match result {
-            Ok(Reply::Changed(reply)) => {
-                if let Err(lie) = validate::changed(&reply, self.epoch, paths.len()) {
-                    slot.waiters.extend(waiters);
-                    return self.eject(worker, &lie.0, now);
-                }
-                self.resolve(waiters, |_| ());
-                self.take_counters(shard, reply.counters);
-                self.send_pushes(shard, now);
-            }
-            Err(Failure::Lost) => slot.waiters.extend(waiters),
-            // What it has made of the change is not known.
-            result => {
-                let reason = match result {
-                    Err(failure) => failure.to_string(),
-                    Ok(_) => "it answers something else".to_owned(),
-                };
-                slot.waiters.extend(waiters);
-                self.fail_sync(shard, &reason, now);
-            }
-        }
-    }
-
-    /// Counters come with every change, in any order.
-    fn take_counters(&mut self, shard: u32, counters: ShardCounters) {
-        let content = self.desired.shard(shard).content();
-        if let ShardState::Ready(ready) = &mut self.slots[shard as usize].state {
-            let place = |counters: &ShardCounters| (counters.revision, counters.generation);
-            if place(&ready.counters) < place(&counters) {
-                (ready.counters, ready.content) = (counters, content);
-                self.changed = true;
             }
         }
     }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use nova_proto_core::messages::{Digest, WorkerStats};
-use nova_proto_core::{CloseCode, ErrorReply};
+use nova_proto_core::{CloseCode, ErrorReply, TraceContext};
 use nova_worker::content_hash;
 
 use super::request::{Reply, Request};
@@ -72,6 +72,28 @@ pub enum Event {
     Lied(WorkerId, String),
     /// The time that [`poll_timeout`](super::Coordinator::poll_timeout) named has come.
     Timeout,
+}
+
+impl Event {
+    /// What it is, for people.
+    #[must_use]
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::Connected(_) => "a worker has connected",
+            Self::Disconnected(..) => "a worker is gone",
+            Self::Answer(..) => "a worker has answered",
+            Self::Read(..) => "files were read",
+            Self::Walked(..) => "the roots were walked",
+            Self::Ask(_, Ask::Index { .. }) => "the workspace is to be indexed",
+            Self::Ask(_, Ask::Change { .. }) => "files have changed",
+            Self::Ask(_, Ask::Search { .. }) => "symbols are searched for",
+            Self::Ask(_, Ask::Stats { .. }) => "workers are to say how they are",
+            Self::Cancel(_) => "somebody waits no longer",
+            Self::GiveUp(..) => "shards are given up",
+            Self::Lied(..) => "a worker has lied",
+            Self::Timeout => "time has passed",
+        }
+    }
 }
 
 /// What callers ask for.
@@ -151,6 +173,8 @@ pub enum Action {
         request: Request,
         /// How long the answer is wanted: the worker is told.
         within: Duration,
+        /// The trace that it is part of: of a sync, a change or a search.
+        trace: Option<TraceContext>,
     },
     /// Give up a call.
     CancelCall(CallId),
@@ -207,6 +231,9 @@ pub enum Ended {
     /// The router ends.
     #[error("the router ends")]
     Shutdown,
+    /// The router has ended, as something is wrong with it.
+    #[error("the router has failed: {0}")]
+    Failed(String),
 }
 
 /// Why a search has no answer.
@@ -216,6 +243,14 @@ pub enum SearchError {
     /// The query itself is wrong.
     #[error("{0}")]
     Query(String),
+    /// A worker has too many questions to answer already; nobody was asked.
+    #[error(
+        "{limit} questions of other searches wait for the answer of one worker; search again when some have ended"
+    )]
+    Busy {
+        /// How many may wait.
+        limit: usize,
+    },
     /// It ended before its time.
     #[error(transparent)]
     Ended(#[from] Ended),
@@ -230,13 +265,15 @@ pub struct Changed {
     pub waiting: u32,
     /// Of these, what cannot be indexed, and why.
     pub skipped: Vec<Skipped>,
+    /// Changes that were not taken, and why; all others were.
+    pub refused: Vec<ChangeError>,
 }
 
-/// Why changes were not taken, or not seen through.
+/// Why a change was not taken, or changes were not seen through.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum ChangeError {
-    /// The unsaved texts would take too much memory. The changes before this one were taken.
+    /// The unsaved texts would take too much memory.
     #[error(
         "the unsaved text of {path} ({size} bytes) does not fit: unsaved texts may take {limit} bytes together, and {used} \
          are in use; close some, or raise RouterConfig::overlay_bytes"
@@ -251,7 +288,7 @@ pub enum ChangeError {
         /// What all may take.
         limit: u64,
     },
-    /// An unsaved text is longer than source files may be. The changes before this one were taken.
+    /// An unsaved text is longer than source files may be.
     #[error("the unsaved text of {path} has {size} bytes, more than the limit of {limit} for source files")]
     TooLarge {
         /// Below its root.
@@ -261,7 +298,7 @@ pub enum ChangeError {
         /// The limit.
         limit: u64,
     },
-    /// The path cannot name a source file of the workspace. Nothing was taken.
+    /// The path cannot name a source file of the workspace.
     #[error("{path} is no source file of the workspace: {problem}")]
     Path {
         /// As given.

@@ -12,6 +12,7 @@ mod changes;
 pub mod desired;
 pub mod event;
 pub mod hydration;
+mod pushes;
 pub mod request;
 mod runs;
 mod search;
@@ -204,7 +205,12 @@ impl Coordinator {
         self.slots.iter().zip(self.desired.shards()).map(status).collect()
     }
 
-    /// Whether every shard is ready or has failed.
+    /// How far every shard is, by its number.
+    pub fn states(&self) -> impl Iterator<Item = &ShardState> {
+        self.slots.iter().map(|slot| &slot.state)
+    }
+
+    /// Whether every shard is ready, or has failed often enough that nobody should wait for it.
     #[must_use]
     pub fn is_settled(&self) -> bool {
         self.slots.iter().all(|slot| matches!(slot.state, ShardState::Ready(_) | ShardState::Failed { .. }))
@@ -251,7 +257,7 @@ impl Coordinator {
                 Timer::Soft(ticket) => self.soft_deadline(ticket, now),
                 Timer::Deadline(ticket) => self.end(ticket, Ended::Deadline, now),
                 Timer::Probe(worker) => self.probe(worker, now),
-                Timer::Retry(shard) => self.retry(shard, at, now),
+                Timer::Retry(shard) => self.retry(shard, now),
             }
         }
     }
@@ -271,7 +277,7 @@ impl Coordinator {
     /// Ends whatever a caller waits for.
     fn end(&mut self, ticket: Ticket, ended: Ended, now: Instant) {
         if self.index.as_ref().is_some_and(|run| run.ticket == ticket) {
-            self.end_index(ended);
+            self.end_index(ended, now);
         } else if self.changing.contains_key(&ticket) {
             self.end_change(ticket, ended);
         } else if self.searches.contains_key(&ticket) {
@@ -283,18 +289,17 @@ impl Coordinator {
 
     /// Lets shards read and send in turn, as long as there is room.
     fn pump(&mut self, now: Instant) {
-        while let Some(&shard) = self.turns.front() {
+        while let Some(shard) = self.turns.pop_front() {
+            // First, as what it does may make it want another.
+            self.slots[shard as usize].in_turn = false;
             match self.take_turn(shard, now) {
-                Turn::Taken => {
-                    self.turns.pop_front();
-                    self.turns.push_back(shard);
-                }
-                Turn::Nothing => {
-                    self.turns.pop_front();
-                    self.slots[shard as usize].in_turn = false;
-                }
+                Turn::Taken => self.wants_turn(shard),
+                Turn::Nothing => {}
                 // The next ones wait as well: else what is large would never come to its turn.
-                Turn::NoRoom => return,
+                Turn::NoRoom => {
+                    self.slots[shard as usize].in_turn = true;
+                    return self.turns.push_front(shard);
+                }
             }
         }
     }

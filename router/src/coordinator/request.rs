@@ -97,6 +97,36 @@ impl Request {
         }
     }
 
+    /// What it is, for people; and its shard, if it is about one.
+    #[must_use]
+    pub fn subject(&self) -> (&'static str, Option<u32>) {
+        match self {
+            Self::Sync(request) => ("SyncShard", Some(request.shard)),
+            Self::Page { shard, .. } => ("SyncPage", Some(*shard)),
+            Self::Load { shard, .. } => ("LoadFiles", Some(*shard)),
+            Self::Commit(request) => ("IndexShard", Some(request.shard)),
+            Self::Update { shard, .. } => ("UpdateFile", Some(*shard)),
+            Self::Remove { shard, .. } => ("RemoveFiles", Some(*shard)),
+            Self::Search(_) => ("SearchSymbols", None),
+            Self::Stats => ("GetWorkerStats", None),
+        }
+    }
+
+    /// About how many bytes of text and paths are in it.
+    #[must_use]
+    pub fn size(&self) -> u64 {
+        let path = |path: &Arc<str>| path.len() as u64;
+        match self {
+            Self::Page { entries, .. } => {
+                entries.iter().map(|(entry, _)| path(entry) + size_of::<Digest>() as u64).sum()
+            }
+            Self::Load { files, .. } => files.iter().map(|file| file.content.bytes()).sum(),
+            Self::Update { path: of, text, .. } => path(of) + text.len() as u64,
+            Self::Remove { paths, .. } => paths.iter().map(path).sum(),
+            Self::Sync(_) | Self::Commit(_) | Self::Search(_) | Self::Stats => 0,
+        }
+    }
+
     /// Whether its body is source text, which is worth compressing.
     #[must_use]
     pub fn is_text(&self) -> bool {

@@ -32,7 +32,7 @@ impl Coordinator {
     // ---- indexing ----
 
     pub(super) fn start_index(&mut self, ticket: Ticket, deadline: Option<Duration>, now: Instant) {
-        self.end_index(Ended::Superseded);
+        self.end_index(Ended::Superseded, now);
         let deadline = self.deadline(ticket, deadline, now);
         self.index = Some(IndexRun { ticket, walking: true, deadline });
         self.act(Action::Walk(ticket));
@@ -52,17 +52,18 @@ impl Coordinator {
                     self.queue_sync(shard, now);
                 }
             }
-            Err(error) => self.end_index(Ended::Walk(error)),
+            Err(error) => self.end_index(Ended::Walk(error), now),
         }
     }
 
-    pub(super) fn end_index(&mut self, ended: Ended) {
+    /// Ends the run before its time. Who cancels it wants it stopped; who has waited long enough only waits no longer.
+    pub(super) fn end_index(&mut self, ended: Ended, now: Instant) {
         let Some(IndexRun { ticket, walking, deadline }) = self.index.take() else { return };
         self.forget_deadline(ticket, deadline);
         if walking {
             self.act(Action::CancelWalk(ticket));
-        } else if matches!(ended, Ended::Cancelled | Ended::Deadline) {
-            self.stop_syncs("indexing was cancelled");
+        } else if ended == Ended::Cancelled {
+            self.stop_syncs("indexing was cancelled; it begins again after half a minute", now);
         }
         self.act(Action::Finish(ticket, Outcome::Indexed(Err(ended))));
     }
@@ -96,7 +97,7 @@ impl Coordinator {
         let waiting: BTreeSet<WorkerId> = asked.map(|(id, _)| *id).collect();
         self.asking.insert(ticket, StatsRun { waiting: waiting.clone(), stats: Vec::new() });
         for worker in waiting {
-            self.call(worker, Request::Stats, CallPurpose::Stats(ticket), 0, deadline, now);
+            self.call(worker, Request::Stats, CallPurpose::Stats(ticket), 0, Some(deadline), now);
         }
         self.finish_stats(ticket);
     }

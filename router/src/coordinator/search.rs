@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
+use nova_proto_core::TraceContext;
 use nova_proto_core::messages::{
     Found, MAX_HITS, SearchReply, SearchSymbols, SymbolHit, SymbolKind, merge, shard_ranges,
 };
@@ -12,9 +13,13 @@ use super::breaker::PROBE_WITHIN;
 use super::calls::CallPurpose;
 use super::validate::{self, Lie};
 use super::{
-    Action, CallId, Coordinator, Ended, Failure, Outcome, Reply, Request, RouterEvent, SearchError, Ticket,
-    Timer, WorkerId, later,
+    Action, CallId, Coordinator, Ended, Failure, Outcome, Reply, Request, RouterEvent, SearchError,
+    ShardState, Ticket, Timer, WorkerId, later,
 };
+
+/// How many questions of searches one worker may have to answer at once. With the changes and syncs that it gets, they stay
+/// below the calls that a connection can have under way.
+const QUESTIONS: usize = 2048;
 
 /// How a search is made.
 #[derive(Debug, Clone)]
@@ -28,12 +33,14 @@ pub struct SearchOptions {
     pub soft: Duration,
     /// When to answer in any case. Default 10 s.
     pub hard: Duration,
+    /// The trace that it is part of: the workers are told. Default: one of its own.
+    pub trace: Option<TraceContext>,
 }
 
 impl Default for SearchOptions {
     fn default() -> Self {
         let (soft, hard) = (Duration::from_secs(2), Duration::from_secs(10));
-        Self { limit: 50, kinds: Vec::new(), soft, hard }
+        Self { limit: 50, kinds: Vec::new(), soft, hard, trace: None }
     }
 }
 
@@ -76,7 +83,8 @@ pub(super) struct SearchRun {
     limit: u32,
     kinds: u16,
     /// What is gone since this revision may still be found.
-    rev: u64,
+    pub(super) rev: u64,
+    pub(super) trace: Option<TraceContext>,
     /// Whether one answer is enough by now.
     hurry: bool,
     soft_at: Instant,
@@ -100,6 +108,8 @@ struct Answer {
     shards: u32,
     warming: u32,
     found: Found,
+    /// The last hit that was sent, if hits of files that are not wanted were taken out of an answer that has more.
+    cut: Option<SymbolHit>,
 }
 
 impl Coordinator {
@@ -113,31 +123,41 @@ impl Coordinator {
         if let Err(problem) = check(&query, options.limit) {
             return self.act(Action::Finish(ticket, Outcome::Found(Err(SearchError::Query(problem)))));
         }
+        let questions = self.questions();
+        let busy = |(worker, _): &(WorkerId, usize)| {
+            self.workers.get(worker).is_some_and(|worker| worker.questions >= QUESTIONS)
+        };
+        if questions.keys().any(busy) {
+            let busy = SearchError::Busy { limit: QUESTIONS };
+            return self.act(Action::Finish(ticket, Outcome::Found(Err(busy))));
+        }
         let kinds = if options.kinds.is_empty() { &SymbolKind::ALL[..] } else { &options.kinds[..] };
         let kinds = kinds.iter().fold(0, |bits, kind| bits | 1_u16 << (*kind as u8));
         let (soft, hard) = (options.soft.min(options.hard), options.hard);
-        let mut waiting = BTreeMap::new();
-        for ((worker, root), shards) in self.questions() {
-            // A worker's claim has no more ranges than a search may have.
-            let Some(ranges) = shard_ranges(shards.iter().copied()) else { continue };
-            let request = SearchSymbols { shards: ranges, query: query.clone(), kinds, limit: options.limit };
-            let purpose = CallPurpose::Question(ticket);
-            let call = self.call(worker, Request::Search(request), purpose, 0, hard, now);
-            waiting.insert(call, Question { worker, root, shards });
-        }
         let run = SearchRun {
             limit: options.limit,
             kinds,
             rev: self.next_rev(),
+            trace: options.trace,
             hurry: false,
             soft_at: later(now, soft),
             hard_at: later(now, hard),
-            waiting,
+            waiting: BTreeMap::new(),
             answers: Vec::new(),
         };
         self.timers.insert((run.soft_at, Timer::Soft(ticket)));
         self.timers.insert((run.hard_at, Timer::Deadline(ticket)));
         self.searches.insert(ticket, run);
+        for ((worker, root), shards) in questions {
+            // A worker's claim has no more ranges than a search may have.
+            let Some(ranges) = shard_ranges(shards.iter().copied()) else { continue };
+            let request = SearchSymbols { shards: ranges, query: query.clone(), kinds, limit: options.limit };
+            let purpose = CallPurpose::Question(ticket);
+            let call = self.call(worker, Request::Search(request), purpose, 0, Some(hard), now);
+            if let Some(run) = self.searches.get_mut(&ticket) {
+                run.waiting.insert(call, Question { worker, root, shards });
+            }
+        }
         self.finish_if_done(ticket, now);
     }
 
@@ -179,16 +199,20 @@ impl Coordinator {
         self.finish_if_done(ticket, now);
     }
 
-    /// Checks an answer. Files that are not wanted are not in the result: where all that was asked for is current and
-    /// nothing has gone since, such a file was never there.
+    /// Checks an answer. Files that are not wanted are not in the result: where all that was asked for is current, as the
+    /// worker says and as far as is known here, and nothing has gone since, such a file was never there.
     fn believe(&self, ticket: Ticket, question: Question, reply: SearchReply) -> Result<Answer, Lie> {
         let Question { worker, root, shards } = question;
         let (limit, kinds, rev) = match self.searches.get(&ticket) {
             Some(run) => (run.limit, run.kinds, run.rev),
             None => (0, 0, 0),
         };
-        let warming = validate::found(&reply, &shards, limit, kinds)?;
-        let mut hits = Vec::with_capacity(reply.hits.len());
+        let mut warming = validate::found(&reply, &shards, limit, kinds)?;
+        // What a worker holds can be what was wanted before the last walk, until its sync has had its turn.
+        let is_ready = |shard: &u32| matches!(self.slots[*shard as usize].state, ShardState::Ready(_));
+        warming.extend(shards.iter().filter(|shard| !is_ready(shard)));
+        let (sent, last) = (reply.hits.len(), reply.hits.last().cloned());
+        let mut hits = Vec::with_capacity(sent);
         for hit in reply.hits {
             let place = self.desired.place(root, &hit.path);
             let asked = place.filter(|place| shards.binary_search(place).is_ok());
@@ -204,9 +228,10 @@ impl Coordinator {
                 return Err(Lie(format!("it finds {}, which its shards do not hold", hit.path)));
             }
         }
+        let cut = last.filter(|_| reply.truncated && hits.len() < sent);
         let found = Found { hits, truncated: reply.truncated };
         let count = |length: usize| u32::try_from(length).unwrap_or(u32::MAX);
-        Ok(Answer { worker, root, shards: count(shards.len()), warming: count(warming.len()), found })
+        Ok(Answer { worker, root, shards: count(shards.len()), warming: count(warming.len()), found, cut })
     }
 
     /// Takes out of all searches what a worker has answered.
@@ -243,10 +268,8 @@ impl Coordinator {
         let answered = run.answers.iter().map(|answer| answer.shards).sum();
         let warming = run.answers.iter().map(|answer| answer.warming).sum();
         let shards = ShardCounts { total, answered, warming, failed: total - answered };
-        let found = run.answers.into_iter().map(|answer| (answer.root, answer.found));
-        let merged = merge(found, run.limit as usize);
-        let hits = merged.hits.into_iter().map(|(root, symbol)| SearchHit { root, symbol }).collect();
-        let answer = SearchAnswer { hits, shards, truncated: merged.truncated };
+        let (hits, truncated) = merge_answers(run.answers, run.limit as usize);
+        let answer = SearchAnswer { hits, shards, truncated };
         self.act(Action::Finish(ticket, Outcome::Found(Ok(answer))));
     }
 
@@ -275,9 +298,8 @@ impl Coordinator {
     pub(super) fn probe(&mut self, id: WorkerId, now: Instant) {
         let Some(worker) = self.workers.get_mut(&id).filter(|worker| worker.connected) else { return };
         if worker.breaker.probe(now) {
-            let shards = shard_ranges(worker.shards.first().copied()).unwrap_or_default();
-            let nothing = SearchSymbols { shards, query: String::new(), kinds: 0, limit: 0 };
-            self.call(id, Request::Search(nothing), CallPurpose::Probe, 0, PROBE_WITHIN, now);
+            let nothing = worker.nothing();
+            self.call(id, nothing, CallPurpose::Probe, 0, Some(PROBE_WITHIN), now);
         }
     }
 
@@ -291,6 +313,25 @@ impl Coordinator {
             None => {}
         }
     }
+}
+
+/// Merges answers exactly. One that has more than was sent is known up to the last hit that was sent, also where that was
+/// taken out: behind the first such place nothing is certain.
+fn merge_answers(answers: Vec<Answer>, limit: usize) -> (Vec<SearchHit>, bool) {
+    let mut cuts: Vec<(SymbolHit, usize)> = Vec::new();
+    let mut found = Vec::with_capacity(answers.len());
+    for Answer { root, found: Found { hits, truncated }, cut, .. } in answers {
+        // A cut is kept here; to the merge such an answer is complete.
+        let truncated = truncated && cut.is_none();
+        cuts.extend(cut.map(|hit| (hit, root)));
+        found.push((root, Found { hits, truncated }));
+    }
+    let certain = cuts.iter().map(|(hit, root)| (hit.key(), *root)).min();
+    let merged = merge(found, limit);
+    let is_certain = |(root, hit): &(usize, SymbolHit)| certain.is_none_or(|end| (hit.key(), *root) <= end);
+    let hits = merged.hits.into_iter().take_while(is_certain);
+    let hits = hits.map(|(root, symbol)| SearchHit { root, symbol }).collect();
+    (hits, merged.truncated || certain.is_some())
 }
 
 /// What is wrong with a query, if anything is.

@@ -5,11 +5,12 @@ use std::ops::Range;
 use std::time::Instant;
 
 use nova_proto_core::CloseCode;
+use nova_proto_core::messages::{SearchSymbols, shard_ranges};
 
 use super::breaker::Breaker;
 use super::changes::Changes;
 use super::hydration::Sync;
-use super::{Action, CallId, Coordinator, Failure, RouterEvent, ShardState, Ticket, WorkerId};
+use super::{Action, CallId, Coordinator, Failure, Request, RouterEvent, ShardState, Ticket, WorkerId};
 
 /// Why a connection ends whose worker has said what cannot be true; from the numbers for private use.
 pub const UNTRUSTED: CloseCode = CloseCode(32_768);
@@ -20,6 +21,15 @@ pub(super) struct Worker {
     pub(super) shards: Vec<u32>,
     pub(super) connected: bool,
     pub(super) breaker: Breaker,
+    /// Whether it is being asked if it is there, as another one claims its shards.
+    pub(super) doubted: bool,
+    /// Bytes in the requests that it has not answered yet.
+    pub(super) under_way: u64,
+    /// How many of them are questions of searches, and how many bring changes.
+    pub(super) questions: usize,
+    pub(super) pushes: usize,
+    /// Shards with changes that have to wait for others.
+    pub(super) held_up: BTreeSet<u32>,
     /// Shards that wait to be synced.
     pub(super) queue: VecDeque<u32>,
     /// Shards that are being synced.
@@ -32,9 +42,20 @@ impl Worker {
             shards,
             connected: false,
             breaker: Breaker::default(),
+            doubted: false,
+            under_way: 0,
+            questions: 0,
+            pushes: 0,
+            held_up: BTreeSet::new(),
             queue: VecDeque::new(),
             syncing: BTreeSet::new(),
         }
+    }
+
+    /// A question that shows whether it answers searches, and costs nothing.
+    pub(super) fn nothing(&self) -> Request {
+        let shards = shard_ranges(self.shards.first().copied()).unwrap_or_default();
+        Request::Search(SearchSymbols { shards, query: String::new(), kinds: 0, limit: 0 })
     }
 }
 
@@ -97,6 +118,7 @@ impl Coordinator {
         let Some(worker) = self.workers.remove(&id) else { return };
         for shard in worker.shards {
             self.stop_sync(shard);
+            self.forget_retry(shard);
             self.drop_pushes(shard);
             let slot = &mut self.slots[shard as usize];
             let given_up = slot.given_up.clone();
@@ -106,7 +128,7 @@ impl Coordinator {
                 _ => ShardState::Waiting { reason: format!("its worker is gone: {reason}") },
             };
             (slot.worker, slot.connected, slot.known) = (None, false, false);
-            (slot.tries, slot.retry_at) = (0, None);
+            slot.tries = 0;
             slot.state = state;
         }
         let open: Vec<CallId> =

@@ -27,12 +27,13 @@ pub enum ShardState {
     /// Its index is of what the router wants.
     Ready(Ready),
     /// Its index is not known to be of what the router wants, and nothing is done about it for now: it was cancelled, or
-    /// failed and waits for another try. What is there is searched.
+    /// failed, and waits for another try. What is there is searched.
     Stale {
         /// Why, for people.
         reason: String,
     },
-    /// It will not become ready unless a worker connects or an index run begins.
+    /// It has failed so often, or nobody will bring a worker for it, that nobody should wait for it. A worker that is there is
+    /// tried again, more and more seldom, at least once a minute; what it has is searched meanwhile.
     Failed {
         /// Why, for people.
         reason: String,

@@ -12,23 +12,25 @@ use super::{Coordinator, Failure, FileRead, Ready, Reply, RouterEvent, ShardStat
 /// How many shards of one worker are synced at once: enough to keep it busy while another waits for an answer.
 const SHARDS_AT_ONCE: usize = 4;
 
-/// Longest wait for one answer: a worker that needs longer for a batch is stuck.
-pub(super) const ANSWER_WITHIN: Duration = Duration::from_secs(60);
-
-/// How many syncs in a row may fail before their shard has failed.
+/// How many syncs in a row may fail before their shard has failed: nobody waits for it any longer, but it is tried again.
 const TRIES: u32 = 3;
 
-/// The wait before the second try; doubled for each further one.
+/// The wait before the second try; doubled for each further one, up to the longest.
 const RETRY_AFTER: Duration = Duration::from_millis(200);
+const LONGEST_WAIT: Duration = Duration::from_secs(60);
+
+/// How long shards stay as they are whose indexing was cancelled.
+pub(super) const RESUME_AFTER: Duration = Duration::from_secs(30);
 
 impl Coordinator {
     /// Brings a shard to what it should hold, from the beginning; what is under way ends.
     pub(super) fn queue_sync(&mut self, shard: u32, now: Instant) {
         self.stop_sync(shard);
+        self.forget_retry(shard);
         let slot = &mut self.slots[shard as usize];
         let Some(id) = slot.worker.filter(|_| slot.connected) else { return };
-        slot.retry_at = None;
-        if !matches!(slot.state, ShardState::Warming { .. }) {
+        // Of one that has failed too often, nothing is expected.
+        if !matches!(slot.state, ShardState::Warming { .. }) && slot.tries <= TRIES {
             slot.state = ShardState::Warming { files: 0, bytes: 0 };
             self.changed = true;
         }
@@ -49,9 +51,16 @@ impl Coordinator {
             let number = self.next_rev();
             // What waits to be sent is part of the manifest from now on.
             self.absorb_pushes(shard);
-            let sync = Sync::new(shard, self.epoch, number, self.desired.shard(shard));
+            let mut sync =
+                Sync::new(shard, self.epoch, number, self.desired.shard(shard), self.budget.limit());
+            let look = sync.look(self.desired.shard(shard));
             self.slots[shard as usize].sync = Some(sync);
-            self.advance(shard, now);
+            match look {
+                Some((reading, plan)) => {
+                    self.read(plan, ReadPurpose::Sync { shard, sync: number, reading }, 0);
+                }
+                None => self.advance(shard, now),
+            }
         }
     }
 
@@ -69,6 +78,18 @@ impl Coordinator {
                 |_, purpose| matches!(purpose, CallPurpose::Sync { shard: of, .. } if of == shard),
             );
         }
+        // The next sync has them: until then the worker takes no changes.
+        if !self.slots[shard as usize].known {
+            self.absorb_pushes(shard);
+        }
+    }
+
+    /// Whether a sync that is under way, waits or is planned begins after this revision, and so brings what had changed by
+    /// then.
+    pub(super) fn sync_covers(&self, shard: u32, rev: u64) -> bool {
+        let slot = &self.slots[shard as usize];
+        let later = slot.sync.as_ref().map(|sync| sync.number() > rev);
+        later.unwrap_or_else(|| slot.retry_at.is_some() || self.is_queued(shard))
     }
 
     /// Whether a sync of this shard waits for its turn.
@@ -94,7 +115,7 @@ impl Coordinator {
             while let Some((step, request, held)) = self.with_sync(shard, Sync::call).flatten() {
                 let Some(sync) = self.slots[shard as usize].sync.as_ref().map(Sync::number) else { return };
                 let purpose = CallPurpose::Sync { shard, sync, step };
-                self.call(worker, request, purpose, held, ANSWER_WITHIN, now);
+                self.call(worker, request, purpose, held, None, now);
             }
             let reads = self.with_sync(shard, Sync::next_read).flatten();
             if reads.is_some() {
@@ -198,7 +219,7 @@ impl Coordinator {
 
     fn tell_progress(&mut self, shard: u32) {
         let slot = &mut self.slots[shard as usize];
-        let Some(sync) = &slot.sync else { return };
+        let Some(sync) = slot.sync.as_ref().filter(|_| slot.tries <= TRIES) else { return };
         let (arrived, total) = (sync.arrived, sync.total());
         let state = ShardState::Warming { files: arrived.files, bytes: arrived.bytes };
         if slot.state != state {
@@ -235,40 +256,52 @@ impl Coordinator {
     pub(super) fn fail_sync(&mut self, shard: u32, reason: &str, now: Instant) {
         self.stop_sync(shard);
         let slot = &mut self.slots[shard as usize];
-        slot.tries += 1;
-        let reason = reason.to_owned();
+        slot.tries = slot.tries.saturating_add(1);
+        let wait = RETRY_AFTER.saturating_mul(1 << (slot.tries - 1).min(16)).min(LONGEST_WAIT);
         if slot.tries > TRIES {
+            let reason = format!("{reason}; it is tried again, after a minute at most");
             slot.state = ShardState::Failed { reason: reason.clone() };
             self.waiters_wait(shard);
             self.tell(RouterEvent::ShardFailed { shard, reason });
         } else {
-            let at = now + RETRY_AFTER * 2_u32.pow(slot.tries - 1);
-            slot.retry_at = Some(at);
-            slot.state = ShardState::Stale { reason: reason.clone() };
-            self.timers.insert((at, Timer::Retry(shard)));
-            self.tell(RouterEvent::ShardStale { shard, reason });
+            slot.state = ShardState::Stale { reason: reason.to_owned() };
+            self.tell(RouterEvent::ShardStale { shard, reason: reason.to_owned() });
         }
+        self.plan_sync(shard, wait, now);
         self.free_sync(shard, now);
     }
 
-    pub(super) fn retry(&mut self, shard: u32, at: Instant, now: Instant) {
-        if self.slots[shard as usize].retry_at == Some(at) {
-            self.queue_sync(shard, now);
+    fn plan_sync(&mut self, shard: u32, wait: Duration, now: Instant) {
+        self.forget_retry(shard);
+        let at = now + wait;
+        self.slots[shard as usize].retry_at = Some(at);
+        self.timers.insert((at, Timer::Retry(shard)));
+    }
+
+    pub(super) fn forget_retry(&mut self, shard: u32) {
+        if let Some(at) = self.slots[shard as usize].retry_at.take() {
+            self.timers.remove(&(at, Timer::Retry(shard)));
         }
     }
 
-    /// Stops all syncs: their shards stay as they are.
-    pub(super) fn stop_syncs(&mut self, reason: &str) {
+    pub(super) fn retry(&mut self, shard: u32, now: Instant) {
+        self.slots[shard as usize].retry_at = None;
+        self.queue_sync(shard, now);
+    }
+
+    /// Stops all syncs: their shards stay as they are, for a while.
+    pub(super) fn stop_syncs(&mut self, reason: &str, now: Instant) {
         for shard in 0..u32::try_from(self.slots.len()).unwrap_or(u32::MAX) {
             let queued = self.is_queued(shard);
             let slot = &mut self.slots[shard as usize];
             if slot.sync.is_none() && !queued && slot.retry_at.is_none() {
                 continue;
             }
-            slot.retry_at = None;
+            slot.tries = 0;
             slot.state = ShardState::Stale { reason: reason.to_owned() };
             self.stop_sync(shard);
             self.waiters_wait(shard);
+            self.plan_sync(shard, RESUME_AFTER, now);
             self.tell(RouterEvent::ShardStale { shard, reason: reason.to_owned() });
         }
     }

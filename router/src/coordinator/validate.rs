@@ -83,6 +83,9 @@ pub(super) fn found(
     if !reply.hits.is_sorted_by(|a, b| a.key() < b.key()) {
         return Err(lie("its hits are not in order"));
     }
+    if reply.truncated && reply.hits.is_empty() && limit > 0 {
+        return Err(lie("it leaves out what it finds, and finds nothing"));
+    }
     let unasked = |kind: SymbolKind| kinds & 1_u16.checked_shl(kind as u32).unwrap_or(0) == 0;
     if let Some(hit) = reply.hits.iter().find(|hit| unasked(hit.kind)) {
         return Err(lie(format!("it finds a {} where none was asked for", hit.kind)));
@@ -146,6 +149,9 @@ mod tests {
         assert!(found(&twice, &[3], 2, 0xfff).is_err(), "one hit twice");
         let order = SearchReply { hits: vec![hit(1, "a"), hit(2, "b")], ..SearchReply::default() };
         assert!(found(&order, &[3], 2, 0xfff).is_err(), "out of order");
+        let silent = SearchReply { truncated: true, ..SearchReply::default() };
+        assert!(found(&silent, &[3], 2, 0xfff).is_err(), "it could blank every answer");
+        assert!(found(&silent, &[3], 0, 0xfff).is_ok(), "no hit was asked for");
         let warming = |first, count| SearchReply {
             warming: vec![ShardRange { first, count }],
             ..SearchReply::default()

@@ -6,6 +6,7 @@
 mod chaos;
 mod hydration;
 mod liars;
+mod oracle;
 mod overlay;
 mod runs;
 mod search;

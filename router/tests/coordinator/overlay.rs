@@ -133,8 +133,10 @@ fn too_many_unsaved_texts_are_refused_with_the_numbers() {
         file(0, "Other.java"),
         nova_router::coordinator::Text::new(text.clone()),
     )]);
-    let error = world.changed(ticket).expect_err("there is no room for two");
-    let ChangeError::OverlayFull { path, size, used, limit } = &error else { panic!("{error}") };
+    let refused = world.changed(ticket).expect("all others are taken").refused;
+    let [error @ ChangeError::OverlayFull { path, size, used, limit }] = &refused[..] else {
+        panic!("there is no room for two: {refused:?}")
+    };
     assert_eq!((&**path, *limit), ("Other.java", 2_000));
     assert!(*size > text.len() as u64 && *used > text.len() as u64);
     let message = error.to_string();
@@ -154,8 +156,8 @@ fn a_text_longer_than_a_source_file_may_be_is_refused() {
     let mut world = World::with(4, config, &["A.java", "1:D.java"]);
     let text = nova_router::coordinator::Text::new("x".repeat(101));
     let ticket = world.change(vec![nova_router::coordinator::Change::Overlay(file(0, "B.java"), text)]);
-    let error = world.changed(ticket).expect_err("it is too long");
-    assert_eq!(error, ChangeError::TooLarge { path: "B.java".into(), size: 101, limit: 100 });
+    let refused = world.changed(ticket).expect("all others are taken").refused;
+    assert_eq!(refused, [ChangeError::TooLarge { path: "B.java".into(), size: 101, limit: 100 }]);
 }
 
 #[test]
@@ -171,6 +173,30 @@ fn a_directory_that_is_removed_takes_all_below_it_along() {
     let ticket = world.change(vec![nova_router::coordinator::Change::Disk(file(0, "a/src/p"))]);
     assert_eq!(world.changed(ticket).map(|changed| changed.files), Ok(40));
     assert_eq!(world.classes(), "A B C D");
+    world.check();
+}
+
+#[test]
+fn of_a_directory_only_what_has_changed_is_read() {
+    let config = CoordinatorConfig { in_flight_bytes: 2_000, ..CoordinatorConfig::default() };
+    let mut world = World::configured(8, config);
+    for number in 0..400 {
+        world.write(&file(0, &format!("a/src/p/F{number}.java")), Some(class(&format!("F{number}"))));
+    }
+    let ticket = world.index();
+    world.connect_all();
+    world.indexed(ticket);
+    world.settle();
+    world.write(&file(0, "a/src/p/F7.java"), Some(class("Changed")));
+    world.disk.remove(&file(0, "a/src/p/F8.java"));
+    world.read.clear();
+    world.reads = 0;
+    let ticket = world.change(vec![nova_router::coordinator::Change::Disk(file(0, "a/src"))]);
+    assert_eq!(world.changed(ticket).map(|changed| changed.files), Ok(401));
+    let read = |what: &str| world.read.iter().filter(|(_, read)| *read == what).count();
+    assert_eq!((read("unchanged"), read("text"), read("skipped")), (399, 1, 1));
+    assert_eq!(world.reads, 2, "one look at all of them, and then what is not as it was");
+    world.settle();
     world.check();
 }
 

@@ -5,17 +5,18 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use nova_proto_core::messages::{Found, ShardRange, SymbolHit, SymbolKind, WorkerHello, merge};
+use nova_proto_core::TraceContext;
+use nova_proto_core::messages::{ShardRange, WorkerHello};
 use nova_router::coordinator::{
     Action, Ask, CallId, Change, ChangeError, Changed, Coordinator, CoordinatorConfig, Event, Failure,
-    FilePath, FileRead, IndexReport, Origin, Outcome, Planned, ReadId, ReadPlan, Reply, Request, RouterEvent,
-    SearchAnswer, SearchOptions, ShardState, StatMark, Text, Ticket, WorkerId,
+    FilePath, FileRead, IndexReport, Origin, Outcome, Planned, ReadId, ReadPlan, Refusal, Reply, Request,
+    RouterEvent, SearchAnswer, SearchOptions, ShardState, StatMark, Text, Ticket, WorkerId,
 };
-use nova_router::layout::{FileEntry, Layout, Mtime, Shard, ShardKey, SkipReason};
+use nova_router::layout::SkipReason;
 use nova_worker::content_hash;
-use nova_worker::index::{KindSet, Query, Snapshot};
 
-use crate::worker::{Caches, Worker, parse};
+use crate::oracle::layout;
+use crate::worker::{Caches, Worker};
 
 /// splitmix64
 pub(crate) struct Rng(pub(crate) u64);
@@ -68,12 +69,13 @@ pub(crate) struct Session {
 pub(crate) struct World {
     pub(crate) rng: Rng,
     pub(crate) coordinator: Coordinator,
+    config: CoordinatorConfig,
     pub(crate) now: Instant,
     coming: BTreeMap<(Instant, u64), Coming>,
     order: u64,
     pub(crate) disk: BTreeMap<FilePath, OnDisk>,
     versions: u64,
-    roots: Vec<PathBuf>,
+    pub(crate) roots: Vec<PathBuf>,
     /// Unsaved texts as callers were told that they count.
     pub(crate) overlays: BTreeMap<FilePath, String>,
     pub(crate) sessions: BTreeMap<WorkerId, Session>,
@@ -81,11 +83,20 @@ pub(crate) struct World {
     pub(crate) caches: Caches,
     next_ticket: u64,
     pub(crate) outcomes: BTreeMap<Ticket, Outcome>,
+    /// Those who still wait for an outcome of this router.
+    pub(crate) open: BTreeSet<Ticket>,
     pub(crate) told: Vec<RouterEvent>,
     pub(crate) closed: Vec<(WorkerId, String)>,
     /// What was asked of the workers, for tests that count.
     pub(crate) asked: Vec<(WorkerId, Request)>,
-    reads_begun: BTreeSet<ReadId>,
+    /// Every call with its trace.
+    pub(crate) traces: Vec<(Option<u32>, Option<TraceContext>)>,
+    /// The longest that an answer was waited for.
+    pub(crate) longest_wait: Duration,
+    /// Why claims were refused.
+    pub(crate) refused: Vec<Refusal>,
+    /// How many reads were asked for.
+    pub(crate) reads: usize,
     /// Every file that was read, with what came of it.
     pub(crate) read: Vec<(Arc<str>, &'static str)>,
     cancelled: BTreeSet<CallId>,
@@ -107,18 +118,21 @@ pub(crate) fn class(name: &str) -> String {
 pub(crate) const LEFT_OUT: &str = "out/";
 
 /// Where the source roots of a world's first root lie, in the order of their shards; those of the second one follow.
-pub(crate) const SOURCE_ROOTS: [(usize, &str); 4] = [(0, ""), (0, "a/src"), (0, "b/src"), (1, "")];
+/// More than the shards of one worker that are synced at once.
+pub(crate) const SOURCE_ROOTS: [(usize, &str); 8] =
+    [(0, ""), (0, "a/src"), (0, "b/src"), (1, ""), (1, "c/src"), (1, "d/src"), (1, "e/src"), (1, "f/src")];
 
 pub(crate) const SHARDS: u32 = SOURCE_ROOTS.len() as u32;
 
 impl World {
     /// Without workers; each source root has a file.
     pub(crate) fn new(seed: u64) -> Self {
-        Self::with(
-            seed,
-            CoordinatorConfig::default(),
-            &["A.java", "a/src/B.java", "b/src/C.java", "1:D.java"],
-        )
+        Self::configured(seed, CoordinatorConfig::default())
+    }
+
+    /// Like [`new`](Self::new).
+    pub(crate) fn configured(seed: u64, config: CoordinatorConfig) -> Self {
+        Self::with(seed, config, &["A.java", "a/src/B.java", "b/src/C.java", "1:D.java"])
     }
 
     /// These files; `1:` begins those of the second root.
@@ -136,11 +150,12 @@ impl World {
         let layout = layout(&roots, &disk);
         let now = Instant::now();
         let mut rng = Rng(seed);
-        let coordinator = Coordinator::new(config, layout, rng.next().max(1));
+        let coordinator = Coordinator::new(config.clone(), layout, rng.next().max(1));
         let versions = files.len() as u64;
         Self {
             rng,
             coordinator,
+            config,
             now,
             coming: BTreeMap::new(),
             order: 0,
@@ -153,10 +168,14 @@ impl World {
             caches: Caches::new(),
             next_ticket: 0,
             outcomes: BTreeMap::new(),
+            open: BTreeSet::new(),
             told: Vec::new(),
             closed: Vec::new(),
             asked: Vec::new(),
-            reads_begun: BTreeSet::new(),
+            traces: Vec::new(),
+            longest_wait: Duration::ZERO,
+            refused: Vec::new(),
+            reads: 0,
             read: Vec::new(),
             cancelled: BTreeSet::new(),
             delay: 20,
@@ -167,11 +186,12 @@ impl World {
     /// Another run of the router on the same disk: workers are gone, their caches are not.
     pub(crate) fn restart_router(&mut self) {
         let layout = layout(&self.roots, &self.disk);
-        self.coordinator = Coordinator::new(CoordinatorConfig::default(), layout, self.rng.next().max(1));
+        self.coordinator = Coordinator::new(self.config.clone(), layout, self.rng.next().max(1));
         self.sessions.clear();
         self.coming.clear();
         self.overlays.clear();
         self.outcomes.clear();
+        self.open.clear();
         // The numbers of calls begin anew.
         self.cancelled.clear();
     }
@@ -185,7 +205,9 @@ impl World {
         let claim = vec![ShardRange { first: shards.start, count: shards.end - shards.start }];
         let hello = WorkerHello { claim, ..WorkerHello::default() };
         let origin = Origin { peer: "a test".into(), plaintext: false };
-        self.coordinator.admit(id, &hello, &origin).ok()?;
+        let admitted = self.coordinator.admit(id, &hello, &origin, self.now);
+        self.act_all();
+        admitted.map_err(|refusal| self.refused.push(refusal)).ok()?;
         let worker = Worker::new(shards.clone());
         let session =
             Session { worker, shards: shards.collect(), hung: false, held_back: Vec::new(), lies: None };
@@ -253,6 +275,7 @@ impl World {
     pub(crate) fn ask(&mut self, ask: Ask) -> Ticket {
         self.next_ticket += 1;
         let ticket = Ticket(self.next_ticket);
+        self.open.insert(ticket);
         self.post(Event::Ask(ticket, ask));
         ticket
     }
@@ -293,6 +316,10 @@ impl World {
     pub(crate) fn post(&mut self, event: Event) {
         self.coordinator.on_event(event, self.now);
         self.peak = self.peak.max(self.coordinator.in_flight());
+        self.act_all();
+    }
+
+    fn act_all(&mut self) {
         while let Some(action) = self.coordinator.poll_action() {
             self.act(action);
         }
@@ -306,7 +333,9 @@ impl World {
 
     fn act(&mut self, action: Action) {
         match action {
-            Action::Call { call, worker, request, .. } => {
+            Action::Call { call, worker, request, within, trace } => {
+                self.traces.push((request.subject().1, trace));
+                self.longest_wait = self.longest_wait.max(within);
                 self.asked.push((worker, request.clone()));
                 self.come(Coming::Request(call, worker, request));
             }
@@ -314,7 +343,7 @@ impl World {
                 self.cancelled.insert(call);
             }
             Action::Read { read, plan } => {
-                self.reads_begun.insert(read);
+                self.reads += 1;
                 let files = self.read_files(&plan);
                 self.come(Coming::Read(read, files));
             }
@@ -328,7 +357,8 @@ impl World {
                 }
             }
             Action::Finish(ticket, outcome) => {
-                assert!(self.outcomes.insert(ticket, outcome).is_none(), "{ticket} ends twice");
+                assert!(self.open.remove(&ticket), "{ticket} ends twice");
+                self.outcomes.insert(ticket, outcome);
             }
             Action::Tell(event) => self.told.push(event),
         }
@@ -366,6 +396,20 @@ impl World {
             files.push(file);
         }
         files
+    }
+
+    /// When the next thing happens.
+    pub(crate) fn next_at(&self) -> Option<Instant> {
+        let coming = self.coming.first_key_value().map(|((at, _), _)| *at);
+        coming.into_iter().chain(self.coordinator.poll_timeout()).min()
+    }
+
+    /// Lets all happen that happens until then.
+    pub(crate) fn run_past(&mut self, time: Instant) {
+        while self.next_at().is_some_and(|at| at <= time) {
+            self.step();
+        }
+        self.now = self.now.max(time);
     }
 
     /// Lets the next thing happen; `false` if nothing will.
@@ -436,12 +480,14 @@ impl World {
 
     /// Runs until every shard is ready and nothing is on its way.
     pub(crate) fn settle(&mut self) {
-        self.run_until("an end of all work", |world| {
-            let status = world.coordinator.status();
-            let ready =
-                status.iter().all(|shard| matches!(shard.state, ShardState::Ready(_)) && shard.pending == 0);
-            ready && world.coordinator.in_flight() == 0
-        });
+        self.run_until("an end of all work", Self::is_settled);
+    }
+
+    pub(crate) fn is_settled(&self) -> bool {
+        let status = self.coordinator.status();
+        let ready =
+            status.iter().all(|shard| matches!(shard.state, ShardState::Ready(_)) && shard.pending == 0);
+        ready && self.coordinator.in_flight() == 0
     }
 
     /// Workers for all shards that have none.
@@ -455,99 +501,8 @@ impl World {
             }
         }
     }
-
-    // ---- what is right ----
-
-    /// The text that counts of every file: unsaved ones before those on disk.
-    fn wanted(&self) -> BTreeMap<FilePath, String> {
-        let on_disk =
-            self.disk.iter().filter_map(|(file, on_disk)| Some((file.clone(), on_disk.text.clone()?)));
-        let mut wanted: BTreeMap<FilePath, String> = on_disk.collect();
-        wanted.extend(self.overlays.iter().map(|(file, text)| (file.clone(), text.clone())));
-        wanted
-    }
-
-    /// What an index made from nothing finds.
-    pub(crate) fn expected(&self, query: &str, limit: u32) -> (Vec<(usize, SymbolHit)>, bool) {
-        let query = Query::parse(query, KindSet::ALL).expect("a good query");
-        let wanted = self.wanted();
-        let roots = (0..self.roots.len()).map(|root| {
-            let files = wanted.iter().filter(|(file, _)| file.root == root);
-            let snapshot =
-                Snapshot::new(files.map(|(file, text)| (Arc::clone(&file.path), parse(text).outline)));
-            let found: Found = snapshot.search(&query, limit as usize);
-            (root, found)
-        });
-        let merged = merge(roots, limit as usize);
-        (merged.hits, merged.truncated)
-    }
-
-    /// Every answer is that of a cold index.
-    #[track_caller]
-    pub(crate) fn check(&mut self) {
-        for (query, limit) in [("", 2000), ("Field", 1000), ("run", 3), ("e", 2), ("A", 1)] {
-            let mut answer = self.search(query, limit);
-            for _ in 0..1000 {
-                if answer.shards.failed == 0 {
-                    break;
-                }
-                // A worker that was slow before is asked again once it has answered a probe.
-                self.step();
-                answer = self.search(query, limit);
-            }
-            let shards = (answer.shards.answered, answer.shards.warming, answer.shards.failed);
-            assert_eq!(shards, (answer.shards.total, 0, 0), "{query}");
-            let (expected, truncated) = self.expected(query, limit);
-            let found_count = answer.hits.len();
-            let found = answer.hits.into_iter().map(|hit| (hit.root, hit.symbol));
-            let differs = found.zip(&expected).find(|(found, expected)| found != *expected);
-            assert_eq!(differs, None, "{query}, at most {limit}");
-            assert_eq!(
-                (found_count, answer.truncated),
-                (expected.len(), truncated),
-                "{query}, at most {limit}"
-            );
-        }
-    }
-
-    /// The names of all classes that are found, sorted.
-    pub(crate) fn classes(&mut self) -> String {
-        let kinds = vec![SymbolKind::Class];
-        let ticket = self.start_search("", SearchOptions { limit: 1000, kinds, ..SearchOptions::default() });
-        let answer = self.found(ticket);
-        let mut names: Vec<String> = answer.hits.into_iter().map(|hit| hit.symbol.name).collect();
-        names.sort();
-        names.join(" ")
-    }
 }
 
 fn mark(file: &OnDisk) -> StatMark {
     content_hash(&file.version.to_string())
-}
-
-/// What a walk finds. Source roots without files have no shards, as in a real walk, but the first one keeps its number
-/// in every test, as files never go from all of them at the start.
-fn layout(roots: &[PathBuf], disk: &BTreeMap<FilePath, OnDisk>) -> Layout {
-    let mut shards: Vec<Shard> = SOURCE_ROOTS
-        .iter()
-        .map(|(root, source_root)| Shard {
-            key: ShardKey::new(&roots[*root], source_root, 0, 1),
-            root: *root,
-            source_root: (*source_root).to_owned(),
-            part: 0,
-            parts: 1,
-            files: Vec::new(),
-        })
-        .collect();
-    for (file, on_disk) in disk {
-        let below = |shard: &&mut Shard| {
-            let prefix = format!("{}/", shard.source_root);
-            shard.root == file.root && (shard.source_root.is_empty() || file.path.starts_with(&prefix))
-        };
-        let shard = shards.iter_mut().filter(below).max_by_key(|shard| shard.source_root.len());
-        let size = on_disk.text.as_ref().map_or(10, String::len) as u64;
-        let entry = FileEntry { path: (&*file.path).into(), size, mtime: Mtime::default() };
-        shard.expect("every root has a shard").files.push(entry);
-    }
-    Layout { roots: roots.to_vec(), shards, skipped: Vec::new(), left_out: Vec::new() }
 }

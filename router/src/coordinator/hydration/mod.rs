@@ -12,10 +12,13 @@ use nova_proto_core::messages::{Digest, IndexShard, ShardCounters, SyncReply, Sy
 use nova_worker::manifest_digest;
 
 use super::desired::Wanted;
-use super::event::{FileRead, Planned, ReadPlan};
-use super::request::{Loaded, Loading, Reply, Request};
+use super::request::{Loaded, Reply, Request};
 use super::status::Volume;
 use super::validate::{self, Lie};
+
+mod reads;
+
+pub use reads::Reading;
 
 /// About how much text one `LoadFiles` carries.
 const BATCH_BYTES: u64 = 1024 * 1024;
@@ -36,6 +39,8 @@ const BATCHES_AT_ONCE: usize = 3;
 #[derive(Debug)]
 pub struct Sync {
     shard: u32,
+    /// How much text may be in memory: no read is planned for more, but of one file.
+    room: u64,
     root: usize,
     key: [u8; 16],
     epoch: u64,
@@ -104,20 +109,6 @@ pub enum Step {
     Commit,
 }
 
-/// What is read for a sync, by the numbers of entries.
-#[derive(Debug)]
-pub struct Reading {
-    purpose: Purpose,
-    entries: Vec<u32>,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Purpose {
-    Look,
-    Part,
-    Batch,
-}
-
 /// How an answer has moved the sync.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Progress {
@@ -128,9 +119,10 @@ pub enum Progress {
 }
 
 impl Sync {
-    /// A sync of what `wanted` is now; `number` is its own and the revision of its manifest.
+    /// A sync of what `wanted` is now; `number` is its own and the revision of its manifest, `room` how many bytes of text
+    /// may be in memory.
     #[must_use]
-    pub fn new(shard: u32, epoch: u64, number: u64, wanted: &Wanted) -> Self {
+    pub fn new(shard: u32, epoch: u64, number: u64, wanted: &Wanted, room: u64) -> Self {
         let manifest = wanted.manifest();
         let mut hashes = vec![None; manifest.len()];
         let mut known = Vec::new();
@@ -144,6 +136,7 @@ impl Sync {
         let stage = if known.is_empty() { Stage::Ready } else { Stage::Looking(Some(known)) };
         Self {
             shard,
+            room,
             root: wanted.info.root,
             key: wanted.info.key.0,
             epoch,
@@ -180,12 +173,6 @@ impl Sync {
     #[must_use]
     pub fn held(&self) -> u64 {
         self.held
-    }
-
-    /// Whether the worker knows this run's epoch, so that it takes changes of single files.
-    #[must_use]
-    pub fn is_known(&self) -> bool {
-        matches!(self.stage, Stage::Sending { .. } | Stage::Committing)
     }
 
     /// Whether something is ready to be sent.
@@ -251,7 +238,7 @@ impl Sync {
         while self.next < self.total() && self.next - first < PART_ENTRIES {
             if hashes && self.hashes[self.next as usize].is_none() {
                 let size = self.size(wanted, self.next);
-                if bytes + size > PART_BYTES && !unread.is_empty() {
+                if bytes + size > PART_BYTES.min(self.room) && !unread.is_empty() {
                     break;
                 }
                 bytes += size;
@@ -363,157 +350,6 @@ impl Sync {
         match self.to_send.back_mut().filter(|batch| room(batch)) {
             Some(batch) => batch.push(file),
             None => self.to_send.push_back(vec![file]),
-        }
-    }
-
-    // ---- reads ----
-
-    /// About how many bytes the next read brings; nothing if there is nothing to read now.
-    pub fn next_read(&mut self, wanted: &Wanted) -> Option<u64> {
-        if matches!(self.stage, Stage::Looking(Some(_))) {
-            return Some(0);
-        }
-        if let Some(part) = self.part.as_ref().filter(|part| !part.reading && !part.unread.is_empty()) {
-            return Some(self.run(wanted, &part.unread, PART_BYTES, usize::MAX).1);
-        }
-        self.send_overlays(wanted);
-        if self.to_read.is_empty() || self.loading >= BATCHES_AT_ONCE || !self.to_send.is_empty() {
-            return None;
-        }
-        Some(self.run(wanted, &self.to_read, BATCH_BYTES, BATCH_FILES).1)
-    }
-
-    /// Begins the read that [`next_read`](Self::next_read) told of.
-    pub fn start_read(&mut self, wanted: &Wanted) -> Option<(Reading, ReadPlan)> {
-        if let Stage::Looking(known) = &mut self.stage {
-            let entries = known.take()?;
-            let reading = Reading { purpose: Purpose::Look, entries };
-            return Some(self.plan(reading, wanted, u64::MAX));
-        }
-        if let Some(part) = self.part.as_ref().filter(|part| !part.reading && !part.unread.is_empty()) {
-            let count = self.run(wanted, &part.unread, PART_BYTES, usize::MAX).0;
-            let part = self.part.as_mut()?;
-            part.reading = true;
-            let reading = Reading { purpose: Purpose::Part, entries: part.unread.drain(..count).collect() };
-            return Some(self.plan(reading, wanted, PART_BYTES));
-        }
-        let count = self.run(wanted, &self.to_read, BATCH_BYTES, BATCH_FILES).0;
-        if count == 0 {
-            return None;
-        }
-        self.loading += 1;
-        let reading = Reading { purpose: Purpose::Batch, entries: self.to_read.drain(..count).collect() };
-        Some(self.plan(reading, wanted, BATCH_BYTES))
-    }
-
-    fn plan(&self, reading: Reading, wanted: &Wanted, enough: u64) -> (Reading, ReadPlan) {
-        let look = reading.purpose == Purpose::Look;
-        let file = |&entry: &u32| {
-            let path = &self.manifest[entry as usize];
-            let known = wanted.file(path).and_then(|file| file.known).filter(|_| look);
-            Planned { path: Arc::clone(path), known: known.map(|(mark, _)| mark), new: false }
-        };
-        let files = reading.entries.iter().map(file).collect();
-        (reading, ReadPlan { root: self.root, files, enough, look })
-    }
-
-    /// How many of some entries go together, and their bytes: as many as `bytes` and `files` allow, but one at least.
-    fn run(&self, wanted: &Wanted, entries: &VecDeque<u32>, bytes: u64, files: usize) -> (usize, u64) {
-        let (mut count, mut sum) = (0, 0);
-        for &entry in entries {
-            let size = self.size(wanted, entry);
-            if count > 0 && (sum + size > bytes || count == files) {
-                break;
-            }
-            count += 1;
-            sum += size;
-        }
-        (count, sum)
-    }
-
-    /// About how long an entry's text is.
-    fn size(&self, wanted: &Wanted, entry: u32) -> u64 {
-        let path = &*self.manifest[entry as usize];
-        match wanted.overlay(path) {
-            Some(overlay) => overlay.text.bytes(),
-            None => wanted.file(path).map_or(0, |file| u64::from(file.size)),
-        }
-    }
-
-    /// Of the entries that are to be read, those with unsaved texts need not be.
-    fn send_overlays(&mut self, wanted: &Wanted) {
-        let mut sent = Vec::new();
-        self.to_read.retain(|&entry| match wanted.overlay(&self.manifest[entry as usize]) {
-            Some(overlay) => {
-                let content = Loading::Text(Arc::clone(&overlay.text.text));
-                sent.push(Loaded { entry, rev: overlay.rev.max(self.number), content });
-                false
-            }
-            None => true,
-        });
-        for file in sent {
-            self.held += file.content.bytes();
-            self.send(file);
-        }
-    }
-
-    /// The path that an entry of a read stands for.
-    #[must_use]
-    pub fn path(&self, reading: &Reading, index: usize) -> Option<&Arc<str>> {
-        reading.entries.get(index).map(|&entry| &self.manifest[entry as usize])
-    }
-
-    /// Takes what came of the first files of a read. Those it does not tell of are read again; of what was to be read,
-    /// something must have come.
-    pub fn on_read(&mut self, reading: Reading, files: Vec<FileRead>, wanted: &Wanted) {
-        let Reading { purpose, entries } = reading;
-        let rest = &entries[files.len().min(entries.len())..];
-        match purpose {
-            Purpose::Look => self.stage = Stage::Ready,
-            Purpose::Part => {
-                if let Some(part) = &mut self.part {
-                    part.reading = false;
-                    rest.iter().rev().for_each(|&entry| part.unread.push_front(entry));
-                }
-            }
-            Purpose::Batch => {
-                self.loading -= 1;
-                rest.iter().rev().for_each(|&entry| self.to_read.push_front(entry));
-            }
-        }
-        for (&entry, file) in entries.iter().zip(files) {
-            self.take_file(purpose, entry, file, wanted);
-        }
-    }
-
-    fn take_file(&mut self, purpose: Purpose, entry: u32, file: FileRead, wanted: &Wanted) {
-        let content = match file {
-            FileRead::Unchanged => {
-                let known = wanted.file(&self.manifest[entry as usize]).and_then(|file| file.known);
-                self.hashes[entry as usize] = known.map(|(_, hash)| hash);
-                return;
-            }
-            FileRead::Changed => return,
-            // Whatever it is, it is looked at again when its turn comes.
-            _ if purpose == Purpose::Look => return,
-            FileRead::Text { text, .. } => {
-                self.hashes[entry as usize] = Some(text.hash);
-                Loading::Text(text.text)
-            }
-            // It went on purpose: then it is named nowhere.
-            FileRead::LeftOut => Loading::Gone,
-            FileRead::Skipped(_) if !wanted.contains(&self.manifest[entry as usize]) => Loading::Gone,
-            FileRead::Skipped(reason) => Loading::Skipped(reason.to_string()),
-        };
-        let bytes = content.bytes();
-        self.read = self.read + Volume::file(bytes);
-        self.held += bytes;
-        let file = Loaded { entry, rev: self.number, content };
-        match &mut self.part {
-            Some(part) if purpose == Purpose::Part => {
-                part.held.insert(entry, file);
-            }
-            _ => self.send(file),
         }
     }
 }
