@@ -2,9 +2,13 @@
 
 mod args;
 mod commands;
+mod daemon;
 mod output;
 mod progress;
 mod serve;
+mod session;
+mod status;
+mod stop;
 mod workspace;
 
 use std::process::ExitCode;

@@ -14,7 +14,7 @@ mod stat_cache;
 use std::future::Future;
 use std::io;
 use std::ops::Range;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -25,7 +25,7 @@ use tokio::task::{JoinHandle, JoinSet};
 pub use tokio_util::sync::CancellationToken;
 
 use crate::coordinator::desired::Wanted;
-use crate::coordinator::{Ask, Change, Coordinator, Event, Outcome, Text, Ticket};
+use crate::coordinator::{Ask, Change, Coordinator, Event, FilePath, Outcome, Text, Ticket};
 pub use crate::coordinator::{
     ChangeError, Changed, Ended, IndexReport, Ready, RouterEvent, SearchAnswer, SearchError, SearchHit,
     SearchOptions, ShardCounts, ShardInfo, ShardState, ShardStatus, Volume, WorkerId,
@@ -183,6 +183,11 @@ impl Router {
         }
     }
 
+    /// The place of a source file in the workspace: changes of one place are changes of one file, however it is named.
+    pub(crate) fn place(&self, path: &Path) -> Result<FilePath, ChangeError> {
+        paths::locate_source(&self.roots, path)
+    }
+
     fn locate(&self, changes: impl IntoIterator<Item = FileChange>) -> Result<Vec<Change>, ChangeError> {
         let mut located = Vec::new();
         for change in changes {
@@ -300,6 +305,12 @@ impl Router {
     #[must_use]
     pub fn unreadable(&self) -> Vec<Skipped> {
         self.shared.with(|coordinator| coordinator.desired().unreadable().collect())
+    }
+
+    /// What the unsaved texts take, in bytes.
+    #[must_use]
+    pub fn overlay_bytes(&self) -> u64 {
+        self.shared.with(|coordinator| coordinator.desired().overlay_bytes())
     }
 
     /// What the rules of the last walk left out.
