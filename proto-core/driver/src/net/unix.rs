@@ -39,8 +39,10 @@ pub fn bind(path: &Path) -> io::Result<(UnixListener, SocketFile)> {
 
 /// Keeps others from binding in the same directory, until this is dropped. A directory that cannot be opened to be read is not
 /// locked: others of this user could not open it either.
+#[expect(clippy::disallowed_methods, reason = "a listener is bound once, before anything is driven")]
 fn lock_directory(path: &Path) -> io::Result<Option<File>> {
-    let directory = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let directory =
+        path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or_else(|| Path::new("."));
     let Ok(directory) = File::open(directory) else { return Ok(None) };
     for _ in 0..LOCK_TRIES {
         match directory.try_lock() {
