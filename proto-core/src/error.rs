@@ -155,6 +155,8 @@ registry! {
         STALE_SYNC = 257,
         /// Application: an entry is not part of the manifest.
         NOT_IN_MANIFEST = 258,
+        /// Application: there is no room for another unsaved text.
+        OVERLAY_FULL = 259,
     }
 }
 

@@ -4,9 +4,10 @@
 mod counting;
 
 use nova_proto_core::messages::{
-    IndexShard, ListSymbols, LoadFiles, LoadReply, PageReply, RemoveFiles, SearchReply, SearchSymbols,
-    ShardCounters, SymbolPage, SyncPage, SyncReply, SyncShard, UpdateFile, UpdateReply, WorkerHello,
-    WorkerStats, WorkerWelcome, decode, encode,
+    ChangeReply, FindReply, IndexShard, ListReply, ListSymbols, LoadFiles, LoadReply, NotifyChanges,
+    PageReply, RemoveFiles, RouterStatus, SearchReply, SearchSymbols, ShardCounters, ShardPage, SkippedPage,
+    SymbolPage, SyncPage, SyncReply, SyncShard, UpdateFile, UpdateReply, WorkerHello, WorkerStats,
+    WorkerWelcome, decode, encode,
 };
 use serde::{Deserialize, Serialize};
 
@@ -79,6 +80,14 @@ worst! {
     symbol_page_of_one_file: SymbolPage<'_>, same(&[0; 5]), 65_536, &[1, 0], &[0], 39, 6144;
     worker_stats: WorkerStats, same(&[0; 26]), 16_384, &[0; 7], &[0], 11, 2112;
     worker_stats_skipped: WorkerStats, same(&[0; 3]), 64, &[0; 8], &[], 50, 6;
+    find_reply: FindReply, same(&[0; 8]), 10_000, &[], &[0; 7], 36, 2304;
+    list_reply: ListReply<'_>, same(&[0, 0]), 65_536, &[0], &[0], 60, 3840;
+    notify_changes: NotifyChanges<'_>, same(&[0]), 4096, &[], &[], 48, 96;
+    change_reply: ChangeReply, same(&[0; 4]), 4096, &[0; 3], &[], 60, 480;
+    router_status_roots: RouterStatus, same(&[0, 0]), 1024, &[0; 8], &[0], 48, 48;
+    router_status_workers: RouterStatus, same(&[0; 9]), 1024, &[0; 9], &[], 27, 120;
+    shard_page: ShardPage, same(&[0; 29]), 4096, &[0], &[], 15, 816;
+    skipped_page: SkippedPage, same(&[0; 4]), 4096, &[0], &[], 60, 480;
 }
 
 /// However its symbols are spread over files, a page holds at most 65,536 of them.

@@ -3,11 +3,15 @@
 use std::fmt::Debug;
 
 use nova_proto_core::messages::{
-    CacheState, CacheStats, CachedIndex, Content, FileBatch, GetWorkerStats, IndexShard, ListSymbols,
-    ListedFile, ListedSymbol, LoadFiles, LoadReply, LoadedFile, ManifestEntry, ManifestPage, Method,
-    PageReply, RemoveFiles, SearchReply, SearchSymbols, ShardCounters, ShardRange, ShardStats, Shutdown,
-    SkippedFile, Stopping, SymbolHit, SymbolKind, SymbolPage, SyncPage, SyncReply, SyncShard, UpdateFile,
-    UpdateReply, WorkerHello, WorkerStats, WorkerWelcome, decode, encode, method_name,
+    AnsweredShards, CacheState, CacheStats, CachedIndex, ChangeReply, ClientForm, ClientHello, ClientWelcome,
+    CloseOverlay, Content, FileBatch, FindReply, FindSymbols, FoundSymbol, GetRouterStatus, GetShards,
+    GetSkipped, GetWorkerStats, IndexReply, IndexShard, IndexWorkspace, ListReply, ListSymbols,
+    ListWorkspace, ListedFile, ListedSymbol, LoadFiles, LoadReply, LoadedFile, ManifestEntry, ManifestPage,
+    Method, NotifyChanges, OpenOverlay, PageReply, RemoveFiles, RootReport, RouterStatus, SearchReply,
+    SearchSymbols, ShardCounters, ShardPage, ShardPhase, ShardRange, ShardReport, ShardStats, Shutdown,
+    SkippedEntry, SkippedFile, SkippedPage, StopRouter, Stopped, Stopping, SymbolHit, SymbolKind, SymbolPage,
+    SyncPage, SyncReply, SyncShard, UpdateFile, UpdateReply, WorkerHello, WorkerReport, WorkerStats,
+    WorkerWelcome, decode, encode, method_name,
 };
 use serde::{Deserialize, Serialize};
 
@@ -173,6 +177,148 @@ fn management() {
 }
 
 #[test]
+fn the_handshake_of_clients() {
+    let hello = ClientHello { form: ClientForm, build: "ed 1".to_owned() };
+    golden(&hello, "8102 04 65642031");
+    golden(
+        &ClientWelcome { client_id: 1, pid: 1000, build: "n".to_owned(), build_id: KEY },
+        &format!("01 e807 01 6e {KEY_HEX}"),
+    );
+    // A worker's claim of 256 ranges begins with 256; nothing that begins with another number is a client's.
+    for other in [0_u32, 1, 256, 258, u32::MAX] {
+        assert!(decode::<ClientHello>(&encode(&(other, "ed 1"))).is_err(), "{other}");
+    }
+    assert!(decode::<WorkerHello>(&encode(&hello)).is_err());
+    let ranges = (0..256).map(|first| ShardRange { first, count: 1 }).collect();
+    let claim = encode(&WorkerHello { claim: ranges, ..WorkerHello::default() });
+    assert!(decode::<WorkerHello>(&claim).is_ok() && decode::<ClientHello>(&claim).is_err());
+}
+
+#[test]
+fn questions_of_clients() {
+    let find =
+        FindSymbols { query: "HaMa".to_owned(), kinds: 0x0fff, limit: 50, soft_ms: 2000, hard_ms: 10_000 };
+    golden(&find, "04 48614d61 ff1f 32 d00f 904e");
+    let symbol = SymbolHit {
+        name: "A".to_owned(),
+        kind: SymbolKind::Class,
+        container: "p".to_owned(),
+        path: "A.java".to_owned(),
+        line: 1,
+        column: 2,
+        score: 300,
+    };
+    let shards = AnsweredShards { total: 4, answered: 3, warming: 1, failed: 200 };
+    golden(
+        &FindReply {
+            hits: vec![FoundSymbol { root: 1, symbol }],
+            truncated: true,
+            shards,
+            files: 5,
+            skipped: 6,
+        },
+        "01 01 01 41 01 01 70 06 412e6a617661 01 02 ac02 01 04 03 01 c801 05 06",
+    );
+    golden(&IndexWorkspace { look: true }, "01");
+    golden(
+        &IndexReply { total: 4, ready: 2, failed: 1, files: 300, skipped: 1, problem: "odd".to_owned() },
+        "04 02 01 ac02 01 03 6f6464",
+    );
+    golden(&ListWorkspace { begin: true }, "01");
+    let symbol = ListedSymbol {
+        name: "x".to_owned(),
+        kind: SymbolKind::Element,
+        container: String::new(),
+        line: 1,
+        column: 2,
+    };
+    golden_borrowed!(
+        ListReply<'_>,
+        &ListReply { root: 3, files: vec![ListedFile { path: "A", symbols: vec![symbol] }], more: true },
+        "03 01 01 41 01 01 78 0b 00 01 02 01".to_owned()
+    );
+}
+
+#[test]
+fn changes_of_clients() {
+    golden_borrowed!(
+        NotifyChanges<'_>,
+        &NotifyChanges { paths: vec!["/A", "/B"] },
+        "02 02 2f41 02 2f42".to_owned()
+    );
+    golden_borrowed!(
+        OpenOverlay<'_>,
+        &OpenOverlay { path: "/A", text: "class A{}" },
+        "02 2f41 09 636c61737320417b7d".to_owned()
+    );
+    golden_borrowed!(CloseOverlay<'_>, &CloseOverlay { path: "/A" }, "02 2f41".to_owned());
+    golden(
+        &ChangeReply { files: 2, waiting: 1, skipped: 1, first: vec![skipped()] },
+        "02 01 01 01 01 01 41 04 676f6e65 03 6f6464",
+    );
+}
+
+fn skipped() -> SkippedEntry {
+    SkippedEntry { root: 1, path: "A".to_owned(), reason: "gone".to_owned(), detail: "odd".to_owned() }
+}
+
+#[test]
+fn how_a_router_is() {
+    golden(&GetRouterStatus {}, "");
+    let cache = CacheStats { state: CacheState::On, loaded: 3, written: 4, problem: String::new() };
+    let worker = WorkerReport { pid: 1000, parsed: 5, received: 128, memory: 6, disk: 7, cache };
+    golden(
+        &RouterStatus {
+            uptime_ms: 300,
+            listen: "unix:l".to_owned(),
+            control: "unix:c".to_owned(),
+            clients: 1,
+            overlays: 2,
+            overlay_bytes: 128,
+            memory: Some(1000),
+            left_out: 3,
+            roots: vec![RootReport { path: "/w".to_owned(), shards: 9 }],
+            workers: vec![worker],
+        },
+        "ac02 06 756e69783a6c 06 756e69783a63 01 02 8001 01 e807 03 01 02 2f77 09 01 e807 05 8001 06 07 01 03 04 00",
+    );
+    golden(&GetShards { first: 128 }, "8001");
+    let shard = ShardReport {
+        key: KEY,
+        root: 1,
+        source_root: "src".to_owned(),
+        part: 2,
+        parts: 3,
+        phase: ShardPhase::Failed,
+        reason: "odd".to_owned(),
+        worker_pid: Some(1000),
+        wanted: 4,
+        files: 5,
+        symbols: 6,
+        bytes: 300,
+        sent: 7,
+        revision: 8,
+    };
+    golden(
+        &ShardPage { total: 1, shards: vec![shard] },
+        &format!("01 01 {KEY_HEX} 01 03 737263 02 03 04 03 6f6464 01 e807 04 05 06 ac02 07 08"),
+    );
+    golden(&GetSkipped { first: 1 }, "01");
+    golden(&SkippedPage { total: 2, files: vec![skipped()] }, "02 01 01 01 41 04 676f6e65 03 6f6464");
+    golden(&StopRouter {}, "");
+    golden(&Stopped {}, "");
+    for (number, phase) in [
+        (0, ShardPhase::Ready),
+        (1, ShardPhase::Warming),
+        (2, ShardPhase::Waiting),
+        (3, ShardPhase::Stale),
+        (4, ShardPhase::Failed),
+    ] {
+        assert_eq!(encode(&phase)[..], [number], "{}", phase.as_str());
+    }
+}
+
+#[test]
 fn kinds_never_change() {
     let names =
         "module class interface enum record annotation method constructor field constant component element";
@@ -219,6 +365,16 @@ fn methods_are_those_of_the_specification() {
         ListSymbols<'_>: "ListSymbols",
         GetWorkerStats: "GetWorkerStats",
         Shutdown: "Shutdown",
+        FindSymbols: "FindSymbols",
+        IndexWorkspace: "IndexWorkspace",
+        NotifyChanges<'_>: "NotifyChanges",
+        OpenOverlay<'_>: "OpenOverlay",
+        CloseOverlay<'_>: "CloseOverlay",
+        ListWorkspace: "ListWorkspace",
+        GetRouterStatus: "GetRouterStatus",
+        GetShards: "GetShards",
+        GetSkipped: "GetSkipped",
+        StopRouter: "StopRouter",
     ];
     for (name, number, _) in &ours {
         assert_eq!(method_name(*number), *name);
@@ -232,7 +388,7 @@ fn methods_are_those_of_the_specification() {
         number.parse::<u32>().expect("a number") * unit.expect("a unit").1
     };
     let numbers = table("### 21.4 Methods");
-    let answers = table("### A.3 Messages");
+    let answers = [table("### A.3 Messages"), table("### A.9 Messages of clients")].concat();
     let mut stated: Vec<(&str, u16, u32)> = numbers
         .iter()
         .filter(|row| row[3] == "3.0")
@@ -251,7 +407,7 @@ fn methods_are_those_of_the_specification() {
 /// The document states what decoding may hold; the numbers are measured in `amplification.rs`.
 #[test]
 fn bounds_are_those_of_the_specification() {
-    let rows = table("### A.3 Messages");
+    let rows = [table("### A.3 Messages"), table("### A.9 Messages of clients")].concat();
     let row = |name: &str| rows.iter().find(|row| row[0] == name).expect("a row").join(" ");
     for (name, bound) in [
         ("SyncPage", "16384"),
@@ -263,6 +419,14 @@ fn bounds_are_those_of_the_specification() {
         ("ListSymbols", "65536"),
         ("GetWorkerStats", "16384"),
         ("UpdateFile", "text<4096>"),
+        ("FindSymbols", "text<1024>"),
+        ("FindSymbols", "10000"),
+        ("NotifyChanges", "4096"),
+        ("OpenOverlay", "text<4096>"),
+        ("ListWorkspace", "65536"),
+        ("GetRouterStatus", "1024"),
+        ("GetShards", "4096"),
+        ("GetSkipped", "4096"),
     ] {
         assert!(row(name).contains(bound), "{name}: {bound}");
     }

@@ -6,6 +6,8 @@
 //! - [`cluster`]: the [`Router`](cluster::Router), for hosts: it does what the coordinator decides.
 //! - [`coordinator`]: what every shard should hold, who holds it, and what is to be done about the difference; decisions
 //!   only, without a clock, tasks or files.
+//! - [`control`]: the socket at which a running router answers editors, scripts and the program; its server and its
+//!   [`Client`](control::Client).
 //! - [`local`]: worker processes on this machine.
 //! - `cli`, with the feature `cli`: the program `nova`.
 //!
@@ -50,6 +52,7 @@
 #[cfg(feature = "cli")]
 pub mod cli;
 pub mod cluster;
+pub mod control;
 pub mod coordinator;
 pub mod layout;
 pub mod local;

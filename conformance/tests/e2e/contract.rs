@@ -117,8 +117,8 @@ fn a_search_tells_that_files_were_skipped() {
     scene.write("A.java", "class A {}\n");
     let ran = scene.run(["search", "--json", "--root", arg(&tree), "Latin"]).expect(1);
     assert_eq!(ran.json()["skipped"], 1);
-    assert!(ran.stderr.contains("1 files were skipped; `nova index` names them"), "{}", ran.stderr);
-    assert!(ran.stderr.contains("nothing matches \"Latin\" in 1 files"), "{}", ran.stderr);
+    assert!(ran.stderr.contains("1 file was skipped; `nova index` names it"), "{}", ran.stderr);
+    assert!(ran.stderr.contains("nothing matches \"Latin\" in 1 file"), "{}", ran.stderr);
 }
 
 #[test]
@@ -253,13 +253,21 @@ fn the_socket_is_private_wherever_there_is_room_for_it() {
         command.env("XDG_RUNTIME_DIR", runtime).env("TMPDIR", &temporary);
         let nova = Process::start(&mut command);
         nova.stderr_has("4 of 4 shards ready", SOON);
-        let found: Vec<_> =
-            fs::read_dir(&used).expect("a directory").map(|entry| entry.expect("one").path()).collect();
-        assert_eq!(found.len(), 1, "{found:?}");
-        assert_eq!((mode(&found[0]), mode(&found[0].join("router.sock"))), (0o700, 0o600));
+        let listed = |path: &Path| -> Vec<_> {
+            fs::read_dir(path).expect("a directory").map(|entry| entry.expect("one").path()).collect()
+        };
+        let found = listed(&used);
+        // One for workers' connections, one for clients'.
+        assert_eq!(found.len(), 2, "{found:?}");
+        for directory in &found {
+            assert_eq!(mode(directory), 0o700, "{}", directory.display());
+            for file in listed(directory) {
+                assert_eq!(mode(&file), 0o600, "{}", file.display());
+            }
+        }
         nova.signal(Signal::INT);
         nova.end(SOON).expect(130);
-        assert!(!found[0].exists());
+        assert!(found.iter().all(|directory| !directory.exists()));
     }
 }
 

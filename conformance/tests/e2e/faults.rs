@@ -72,15 +72,24 @@ fn killing_nova_leaves_no_worker_and_no_socket() {
 }
 
 #[test]
-fn killing_a_nova_that_serves_leaves_nothing_either() {
+fn killing_a_nova_that_serves_leaves_only_what_the_next_one_takes_over() {
     let scene = Scene::new();
     let mut nova = scene.start(["serve", "--workers", "2", "--root", arg(&harbour())]);
     nova.stderr_has("4 of 4 shards ready", SOON);
     let workers = nova.workers(2).expect("it serves until a signal");
-    assert_eq!(scene.runtime_files().len(), 1);
+    assert_eq!(scene.runtime_files().len(), 2);
     nova.signal(Signal::KILL);
     assert_eq!(nova.end(CLEAN_WITHIN).status.code(), None);
-    scene.becomes_clean(&workers);
+    wait_for("workers end", CLEAN_WITHIN, || workers.iter().all(|&pid| !is_alive(pid)).then_some(()));
+    // The control socket's place stays, until another daemon has it.
+    wait_for("sockets go", CLEAN_WITHIN, || {
+        (scene.runtime_files() == [scene.path("run/nova")]).then_some(())
+    });
+    let nova = scene.start(["serve", "--workers", "2", "--root", arg(&harbour())]);
+    nova.stderr_has("4 of 4 shards ready", SOON);
+    nova.signal(Signal::TERM);
+    nova.end(SOON).expect(130);
+    scene.becomes_clean(&[]);
 }
 
 #[test]

@@ -7,6 +7,7 @@ mod answers;
 #[path = "../../../transport-tokio/tests/common/certificates.rs"]
 mod certificates;
 mod contract;
+mod daemon;
 mod faults;
 mod hostile;
 mod jdk;

@@ -92,6 +92,7 @@ impl Scene {
             .env("XDG_RUNTIME_DIR", self.path("run"))
             .env("XDG_CACHE_HOME", self.path("cache"))
             .env_remove("NOVA_LOG")
+            .env_remove("NOVA_DAEMON")
             .current_dir(self.directory.path());
         command
     }

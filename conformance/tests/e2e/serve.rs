@@ -17,7 +17,7 @@ pub(crate) fn serve(scene: &Scene, listen: &str) -> (Process, String) {
     let nova = scene.start(["serve", "--json", "--root", arg(&harbour()), "--listen", listen]);
     let text = nova.stdout_has("\n", SOON);
     let line: serde_json::Value = serde_json::from_str(&text).expect("a line of JSON");
-    assert_eq!(fields(&line), ["listen", "pid", "schema"]);
+    assert_eq!(fields(&line), ["control", "listen", "pid", "schema"]);
     assert_eq!((&line["schema"], &line["pid"]), (&1.into(), &nova.pid().into()));
     let address = line["listen"].as_str().expect("an address").to_owned();
     (nova, address)
@@ -35,6 +35,20 @@ pub(crate) fn worker(scene: &Scene, address: &str, shards: &str) -> Command {
 pub(crate) fn finish(nova: Process) -> Ended {
     nova.signal(Signal::TERM);
     nova.end(SOON).expect(130)
+}
+
+/// `nova serve` as another daemon, at an address that may be in use.
+fn second_serve(scene: &Scene, listen: &str) -> Ended {
+    scene.run([
+        "serve",
+        "--json",
+        "--root",
+        arg(&harbour()),
+        "--max-file-bytes",
+        "1000000",
+        "--listen",
+        listen,
+    ])
 }
 
 fn is_socket(path: &Path) -> bool {
@@ -98,7 +112,7 @@ fn tcp_on_the_loopback_interface_works_too() {
     assert!(address.starts_with("tcp:127.0.0.1:") && !address.ends_with(":0"), "{address}");
     let worker = Process::start(&mut worker(&scene, &address, "0-3"));
     nova.stderr_has("4 of 4 shards ready", SOON);
-    let second = scene.run(["serve", "--json", "--root", arg(&harbour()), "--listen", &address]).expect(4);
+    let second = second_serve(&scene, &address).expect(4);
     assert_eq!(second.json()["error"]["code"], "cannot_connect");
     finish(nova);
     worker.end(SOON).expect(0);
@@ -145,8 +159,7 @@ fn a_socket_in_use_is_not_stolen() {
     let socket = scene.path("router.sock");
     let listen = format!("unix:{}", socket.display());
     let (nova, address) = serve(&scene, &listen);
-    let second = scene.run(["serve", "--json", "--root", arg(&harbour()), "--listen", &listen]).expect(4);
-    let line = second.json();
+    let line = second_serve(&scene, &listen).expect(4).json();
     assert_eq!(line["error"]["code"], "cannot_connect");
     let message = line["error"]["message"].as_str().expect("a text");
     assert!(message.contains("another process listens there"), "{message}");

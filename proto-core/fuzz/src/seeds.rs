@@ -5,10 +5,13 @@ use std::time::Instant;
 use bytes::Bytes;
 use nova_proto_core::compress::compress;
 use nova_proto_core::messages::{
-    CachedIndex, Content, FileBatch, IndexShard, ListSymbols, ListedFile, ListedSymbol, LoadFiles, LoadReply,
-    LoadedFile, ManifestEntry, ManifestPage, PageReply, RemoveFiles, SearchReply, SearchSymbols,
-    ShardCounters, ShardRange, ShardStats, SymbolHit, SymbolKind, SymbolPage, SyncPage, SyncReply, SyncShard,
-    UpdateFile, UpdateReply, WorkerHello, WorkerStats, WorkerWelcome, encode,
+    CachedIndex, ChangeReply, ClientHello, ClientWelcome, CloseOverlay, Content, FileBatch, FindReply,
+    FindSymbols, FoundSymbol, GetShards, GetSkipped, IndexReply, IndexShard, IndexWorkspace, ListReply,
+    ListSymbols, ListWorkspace, ListedFile, ListedSymbol, LoadFiles, LoadReply, LoadedFile, ManifestEntry,
+    ManifestPage, NotifyChanges, OpenOverlay, PageReply, RemoveFiles, RootReport, RouterStatus, SearchReply,
+    SearchSymbols, ShardCounters, ShardPage, ShardPhase, ShardRange, ShardReport, ShardStats, SkippedEntry,
+    SkippedPage, SymbolHit, SymbolKind, SymbolPage, SyncPage, SyncReply, SyncShard, UpdateFile, UpdateReply,
+    WorkerHello, WorkerReport, WorkerStats, WorkerWelcome, encode,
 };
 use nova_proto_core::{Call, Config, Connection, Event, Role};
 
@@ -172,7 +175,8 @@ fn messages() -> Vec<Vec<u8>> {
     let entries =
         vec![ManifestEntry { path: "a/B", hash: None }, ManifestEntry { path: "é", hash: Some([1; 16]) }];
     let file = |entry, content| LoadedFile { entry, rev: 9, content };
-    let files = vec![file(0, Content::Text("class A{}")), file(1, Content::Gone), file(2, Content::Skipped)];
+    let files =
+        vec![file(0, Content::Text("class A{}")), file(1, Content::Gone), file(2, Content::Skipped("odd"))];
     let token = Some("s3cret".into());
     let hello = WorkerHello { claim: ranges.clone(), token, cached: vec![cached], build: "w 1".to_owned() };
     let bodies = [
@@ -209,8 +213,68 @@ fn messages() -> Vec<Vec<u8>> {
             shards: vec![ShardStats { counters, memory: 128, ..ShardStats::default() }],
             ..WorkerStats::default()
         }),
+        Bytes::new(),
+        Bytes::new(),
     ];
-    bodies.iter().enumerate().map(|(number, body)| [&[number as u8], &body[..]].concat()).collect()
+    let bodies = bodies.into_iter().chain(clients());
+    bodies.enumerate().map(|(number, body)| [&[number as u8], &body[..]].concat()).collect()
+}
+
+/// The messages of clients, in the same order.
+fn clients() -> [Bytes; 21] {
+    let symbol = SymbolHit {
+        name: "HashMap".to_owned(),
+        kind: SymbolKind::Class,
+        container: "java.util".to_owned(),
+        path: "H.java".to_owned(),
+        line: 139,
+        column: 14,
+        score: 1 << 30,
+    };
+    let listed = ListedSymbol {
+        name: "x".to_owned(),
+        kind: SymbolKind::Field,
+        container: String::new(),
+        line: 1,
+        column: 2,
+    };
+    let skipped =
+        SkippedEntry { root: 1, path: "A".to_owned(), reason: "gone".to_owned(), detail: "odd".to_owned() };
+    [
+        encode(&ClientHello { build: "ed 1".to_owned(), ..ClientHello::default() }),
+        encode(&ClientWelcome { client_id: 1, pid: 300, build: "n".to_owned(), build_id: [7; 16] }),
+        encode(&FindSymbols { query: "HaMa".to_owned(), kinds: 0xfff, limit: 50, soft_ms: 1, hard_ms: 300 }),
+        encode(&FindReply { hits: vec![FoundSymbol { root: 1, symbol }], ..FindReply::default() }),
+        encode(&IndexWorkspace { look: true }),
+        encode(&IndexReply { total: 4, problem: "odd".to_owned(), ..IndexReply::default() }),
+        encode(&NotifyChanges { paths: vec!["/A", "/B"] }),
+        encode(&OpenOverlay { path: "/A", text: "class A {}" }),
+        encode(&CloseOverlay { path: "/A" }),
+        encode(&ChangeReply { files: 2, waiting: 1, skipped: 1, first: vec![skipped.clone()] }),
+        encode(&ListWorkspace { begin: true }),
+        encode(&ListReply {
+            root: 1,
+            files: vec![ListedFile { path: "A", symbols: vec![listed] }],
+            more: true,
+        }),
+        Bytes::new(),
+        encode(&RouterStatus {
+            memory: Some(300),
+            roots: vec![RootReport { path: "/w".to_owned(), shards: 1 }],
+            workers: vec![WorkerReport::default()],
+            ..RouterStatus::default()
+        }),
+        encode(&GetShards { first: 300 }),
+        encode(&ShardPage {
+            total: 1,
+            shards: vec![ShardReport { worker_pid: Some(1), ..ShardReport::default() }],
+        }),
+        encode(&GetSkipped { first: 1 }),
+        encode(&SkippedPage { total: 1, files: vec![skipped] }),
+        Bytes::new(),
+        Bytes::new(),
+        encode(&ShardPhase::Failed),
+    ]
 }
 
 fn compressed() -> Vec<Vec<u8>> {

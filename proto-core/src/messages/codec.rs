@@ -9,7 +9,7 @@ use crate::frame::canonical;
 
 /// A request type: its number and what answers it.
 ///
-/// The high byte is the family: 1 hydration, 2 updates, 3 queries, 4 management.
+/// The high byte is the family: 1 hydration, 2 updates, 3 queries, 4 management, 6 clients.
 pub trait Method: Serialize {
     /// The method number on the wire.
     const NUMBER: u16;

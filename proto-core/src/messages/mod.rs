@@ -1,4 +1,5 @@
-//! The application that runs on remote RPC v3: typed requests and replies between router and worker.
+//! The application that runs on remote RPC v3: typed requests and replies between router, workers and
+//! clients.
 //!
 //! A message is a postcard value in canonical form that fills a whole body. Every list and text has a bound that is
 //! checked while it is decoded. A message never changes: what changes gets a new method number.
@@ -15,9 +16,15 @@
 //! | [`SearchReply`] | 38 | 2.1 MiB |
 //! | [`SearchSymbols`], [`PageReply`], [`WorkerHello`] | 12 | 192 KiB |
 //! | [`WorkerStats`] | 50 | 2.1 MiB |
+//! | [`ListReply`] | 60 | 13 MiB, counted over all its files |
+//! | [`ChangeReply`], [`SkippedPage`] | 60 | 480 KiB |
+//! | [`NotifyChanges`], [`RouterStatus`] | 48 | 168 KiB |
+//! | [`FindReply`] | 36 | 2.3 MiB |
+//! | [`ShardPage`] | 15 | 816 KiB |
 //! | every other | 0: nothing is copied | |
 
 mod admin;
+mod client;
 mod codec;
 mod hello;
 mod hydration;
@@ -29,6 +36,13 @@ mod token;
 pub use admin::{
     CacheState, CacheStats, GetWorkerStats, MAX_SKIPPED, MAX_WORKER_SHARDS, ShardStats, Shutdown,
     SkippedFile, Stopping, WorkerStats,
+};
+pub use client::{
+    AnsweredShards, ChangeReply, ClientForm, ClientHello, ClientWelcome, CloseOverlay, FindReply,
+    FindSymbols, FoundSymbol, GetRouterStatus, GetShards, GetSkipped, IndexReply, IndexWorkspace, ListReply,
+    ListWorkspace, MAX_CHANGES, MAX_DETAIL, MAX_ROOTS, MAX_SEARCH_MS, MAX_SHARD_PAGE, MAX_WORKERS,
+    NotifyChanges, OpenOverlay, RootReport, RouterStatus, ShardPage, ShardPhase, ShardReport, SkippedEntry,
+    SkippedPage, StopRouter, Stopped, WorkerReport,
 };
 pub use codec::{DecodeError, Method, call, decode, encode, reply};
 pub use hello::{CachedIndex, ShardRange, WorkerHello, WorkerWelcome, shard_ranges, shards_in};
@@ -56,6 +70,16 @@ pub fn method_name(number: u16) -> &'static str {
         ListSymbols::NUMBER => "ListSymbols",
         GetWorkerStats::NUMBER => "GetWorkerStats",
         Shutdown::NUMBER => "Shutdown",
+        FindSymbols::NUMBER => "FindSymbols",
+        IndexWorkspace::NUMBER => "IndexWorkspace",
+        NotifyChanges::NUMBER => "NotifyChanges",
+        OpenOverlay::NUMBER => "OpenOverlay",
+        CloseOverlay::NUMBER => "CloseOverlay",
+        ListWorkspace::NUMBER => "ListWorkspace",
+        GetRouterStatus::NUMBER => "GetRouterStatus",
+        GetShards::NUMBER => "GetShards",
+        GetSkipped::NUMBER => "GetSkipped",
+        StopRouter::NUMBER => "StopRouter",
         _ => "unknown",
     }
 }

@@ -103,7 +103,9 @@ pub struct ListedSymbol {
 
 /// The files of a page. Their symbols are counted together: with a bound for each file alone, a page of 16 MiB could
 /// decode to 300 MiB.
-fn listed_files<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<ListedFile<'de>>, D::Error> {
+pub(super) fn listed_files<'de, D: Deserializer<'de>>(
+    deserializer: D,
+) -> Result<Vec<ListedFile<'de>>, D::Error> {
     struct Files;
 
     impl<'de> Visitor<'de> for Files {

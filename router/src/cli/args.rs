@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
+use clap::builder::FalseyValueParser;
 use clap::{Args, Parser, Subcommand};
 use nova_proto_core::messages::{MAX_HITS, SymbolKind};
 use nova_transport_tokio::Address;
@@ -26,10 +27,13 @@ Examples:
   nova search --json Map#put | jq .results
   nova index --root ~/src/jdk            read everything, say what was found and what was skipped
   nova symbols --json-lines > all.jsonl  every symbol, one JSON object a line
+  nova search --daemon HaMa              the same, and the next searches need not index anything
+  nova status; nova stop                 how that daemon is; its end
 
 Exit codes:
   0 done   1 nothing found   2 wrong usage   3 partial answer with --strict   4 cannot connect
-  5 not let in   6 timed out   7 nothing could be indexed   130 interrupted
+  5 not let in   6 timed out   7 nothing could be indexed   8 no daemon is running
+  9 the daemon is of another build   130 interrupted
 
 Logs go to standard error; set NOVA_LOG=info or NOVA_LOG=debug to see more of them.";
 
@@ -41,8 +45,12 @@ pub(super) enum Command {
     Index(IndexArgs),
     /// Print every symbol, sorted by path, line and column
     Symbols(SymbolsArgs),
-    /// Listen for workers until interrupted
+    /// Keep the index, for clients and for workers that connect, until stopped or interrupted
     Serve(ServeArgs),
+    /// Say how the daemon is
+    Status(StatusArgs),
+    /// End the daemon
+    Stop(StopArgs),
     /// Serve shards to a router (started by nova itself)
     #[command(hide = true)]
     Worker(WorkerArgs),
@@ -56,17 +64,42 @@ impl Command {
             Self::Index(args) => args.json,
             Self::Symbols(args) => args.json_lines,
             Self::Serve(args) => args.json,
+            Self::Status(args) => args.json,
+            Self::Stop(args) => args.json,
             Self::Worker(_) => false,
         }
     }
 }
 
-/// Where the code is, and who indexes it.
+/// Which workspace: what the daemon of one is known by.
 #[derive(Debug, Args)]
-pub(super) struct WorkspaceArgs {
+pub(super) struct WhichArgs {
     /// A directory with Java code; may be given several times
     #[arg(long = "root", value_name = "DIR", default_value = ".")]
     pub(super) roots: Vec<PathBuf>,
+
+    /// Skip, and name, source files that are larger than this many bytes; at most 8 MiB
+    #[arg(long, value_name = "BYTES", default_value_t = 8 << 20, value_parser = clap::value_parser!(u64).range(1..=8 << 20))]
+    pub(super) max_file_bytes: u64,
+}
+
+/// Whether a running daemon answers.
+#[derive(Debug, Args)]
+pub(super) struct DaemonArgs {
+    /// If no daemon is running for these roots, start one in the background; it ends after half an hour without clients
+    #[arg(long, env = "NOVA_DAEMON", value_parser = FalseyValueParser::new())]
+    pub(super) daemon: bool,
+
+    /// Do not ask a running daemon
+    #[arg(long)]
+    pub(super) no_daemon: bool,
+}
+
+/// Where the code is, and who indexes it.
+#[derive(Debug, Args)]
+pub(super) struct WorkspaceArgs {
+    #[command(flatten)]
+    pub(super) which: WhichArgs,
 
     /// How many worker processes to start [default: one for each core, at most 8]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=64))]
@@ -83,10 +116,6 @@ pub(super) struct WorkspaceArgs {
     /// Keep nothing between runs
     #[arg(long, conflicts_with = "cache_dir")]
     pub(super) no_cache: bool,
-
-    /// Skip, and name, source files that are larger than this many bytes; at most 8 MiB
-    #[arg(long, value_name = "BYTES", default_value_t = 8 << 20, value_parser = clap::value_parser!(u64).range(1..=8 << 20))]
-    pub(super) max_file_bytes: u64,
 }
 
 #[derive(Debug, Args)]
@@ -112,14 +141,24 @@ pub(super) struct SearchArgs {
     pub(super) strict: bool,
 
     #[command(flatten)]
+    pub(super) daemon: DaemonArgs,
+
+    #[command(flatten)]
     pub(super) workspace: WorkspaceArgs,
 }
 
 #[derive(Debug, Args)]
 pub(super) struct IndexArgs {
+    /// Fail with exit code 3 if a file was skipped or a shard could not be indexed
+    #[arg(long)]
+    pub(super) strict: bool,
+
     /// Print one line of JSON
     #[arg(long)]
     pub(super) json: bool,
+
+    #[command(flatten)]
+    pub(super) daemon: DaemonArgs,
 
     #[command(flatten)]
     pub(super) workspace: WorkspaceArgs,
@@ -130,6 +169,9 @@ pub(super) struct SymbolsArgs {
     /// Print one JSON object a line
     #[arg(long)]
     pub(super) json_lines: bool,
+
+    #[command(flatten)]
+    pub(super) daemon: DaemonArgs,
 
     #[command(flatten)]
     pub(super) workspace: WorkspaceArgs,
@@ -157,12 +199,40 @@ pub(super) struct ServeArgs {
     #[arg(long, value_name = "IP:PORT")]
     pub(super) metrics: Option<SocketAddr>,
 
-    /// Print one line of JSON once the address is bound
+    /// End when no client and no worker of another machine has been connected for so long
+    #[arg(long, value_name = "SECS", value_parser = clap::value_parser!(u64).range(1..=31_536_000))]
+    pub(super) idle_exit: Option<u64>,
+
+    /// Print one line of JSON once the addresses are bound
+    #[arg(long)]
+    pub(super) json: bool,
+
+    /// In a session of its own, with standard error in a file that is kept short
+    #[arg(long, hide = true)]
+    pub(super) background: bool,
+
+    #[command(flatten)]
+    pub(super) workspace: WorkspaceArgs,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct StatusArgs {
+    /// Print one line of JSON
     #[arg(long)]
     pub(super) json: bool,
 
     #[command(flatten)]
-    pub(super) workspace: WorkspaceArgs,
+    pub(super) which: WhichArgs,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct StopArgs {
+    /// Print one line of JSON
+    #[arg(long)]
+    pub(super) json: bool,
+
+    #[command(flatten)]
+    pub(super) which: WhichArgs,
 }
 
 /// Flags for `tcp+tls:`.

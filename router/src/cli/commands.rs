@@ -5,21 +5,27 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Instant;
 
-use nova_proto_core::messages::{CacheState, ListedSymbol, WorkerStats};
+use nova_proto_core::messages::{
+    CacheState, FindReply, FoundSymbol, ListedSymbol, SkippedEntry, SymbolHit, WorkerReport,
+};
 use nova_worker::index::{KindSet, Query};
 use serde::Serialize;
 
-use super::args::{Command, IndexArgs, SearchArgs, SymbolsArgs, WorkspaceArgs};
-use super::output::{Failure, SCHEMA, json_line, tell, write_out};
-use super::workspace::Workspace;
-use crate::cluster::{Ready, Router, SearchAnswer, SearchError, SearchHit, SearchOptions, ShardState};
-use crate::layout::{SkipReason, Skipped};
+use super::args::{Command, IndexArgs, SearchArgs, SymbolsArgs, WhichArgs, WorkspaceArgs};
+use super::output::{Failure, SCHEMA, count, json_line, tell, write_out};
+use super::session::{Details, Session};
+use super::{status, stop};
+use crate::cluster::SearchOptions;
+use crate::control::Find;
+use crate::layout::ShardKey;
 
 pub(super) async fn run(command: &Command) -> Result<ExitCode, Failure> {
     match command {
         Command::Search(args) => search(args).await,
         Command::Index(args) => index(args).await,
         Command::Symbols(args) => symbols(args).await,
+        Command::Status(args) => status::run(args).await,
+        Command::Stop(args) => stop::run(args).await,
         Command::Serve(_) | Command::Worker(_) => unreachable!("run elsewhere"),
     }
 }
@@ -34,7 +40,7 @@ struct SearchLine<'a> {
     shards: ShardFields,
     truncated: bool,
     /// How many files could not be read.
-    skipped: usize,
+    skipped: u64,
 }
 
 #[derive(Serialize)]
@@ -60,23 +66,19 @@ struct ShardFields {
 async fn search(args: &SearchArgs) -> Result<ExitCode, Failure> {
     // All of the answer is worth its time: nobody types the next letter meanwhile.
     let hard = SearchOptions::default().hard;
-    let options =
-        SearchOptions { limit: args.limit, kinds: args.kinds.clone(), soft: hard, hard, trace: None };
+    let find = Find { query: &args.query, kinds: &args.kinds, limit: args.limit, soft: hard, hard };
     Query::parse(&args.query, KindSet::ALL)
         .map_err(|error| Failure::usage(&error.to_string(), "shorten the query"))?;
-    let workspace = Workspace::indexed(&args.workspace).await?;
-    let searched = workspace.router.workspace_symbols(&args.query, &options).await;
-    let files = workspace.router.file_count() - workspace.router.unreadable().len();
+    let session = Session::indexed(&args.workspace, &args.daemon).await?;
+    let searched = session.find(&find).await;
     let printed = match &searched {
-        Err(SearchError::Query(problem)) => Err(Failure::usage(problem, "shorten the query")),
-        Err(error) => Err(Failure::internal(&error.to_string())),
+        Err(_) => Ok(Vec::new()),
         Ok(answer) if answer.shards.answered == 0 => Err(Failure::timed_out(hard)),
-        Ok(answer) => write_out(shown_answer(args, &workspace.router, answer)?, true).await,
+        Ok(answer) => write_out(shown_answer(args, &session.roots, answer)?, true).await,
     };
-    workspace.stop().await;
+    session.end().await;
     printed?;
-    let Ok(answer) = searched else { return Ok(ExitCode::FAILURE) };
-    let shards = answer.shards;
+    let FindReply { hits, truncated, shards, files, .. } = searched?;
     let partial = shards.failed > 0 || shards.warming > 0;
     if partial {
         tell(format!(
@@ -85,33 +87,33 @@ async fn search(args: &SearchArgs) -> Result<ExitCode, Failure> {
         ))
         .await;
     }
-    if answer.hits.is_empty() {
-        tell(format!("nova: nothing matches {:?} in {files} files\n", args.query)).await;
-    } else if answer.truncated && io::stderr().is_terminal() {
+    if hits.is_empty() {
+        tell(format!("nova: nothing matches {:?} in {}\n", args.query, count(files, "file"))).await;
+    } else if truncated && io::stderr().is_terminal() {
         tell("nova: there are more matches; see --limit\n".to_owned()).await;
     }
-    Ok(ExitCode::from(match answer.hits.is_empty() {
+    Ok(ExitCode::from(match hits.is_empty() {
         _ if partial && args.strict => 3,
         true => 1,
         false => 0,
     }))
 }
 
-fn shown_answer(args: &SearchArgs, router: &Router, answer: &SearchAnswer) -> io::Result<Vec<u8>> {
+fn shown_answer(args: &SearchArgs, roots: &[PathBuf], answer: &FindReply) -> io::Result<Vec<u8>> {
     if !args.json {
-        return shown_hits(&args.workspace, router, answer);
+        return shown_hits(&args.workspace, roots, &answer.hits);
     }
     let shards = answer.shards;
-    let roots = root_names(router);
-    let results = answer.hits.iter().map(|hit| ResultFields {
-        name: &hit.symbol.name,
-        kind: hit.symbol.kind.as_str(),
-        container: &hit.symbol.container,
-        root: &roots[hit.root],
-        path: &hit.symbol.path,
-        line: hit.symbol.line,
-        column: hit.symbol.column,
-        score: hit.symbol.score,
+    let roots = root_names(roots);
+    let results = answer.hits.iter().map(|FoundSymbol { root, symbol }| ResultFields {
+        name: &symbol.name,
+        kind: symbol.kind.as_str(),
+        container: &symbol.container,
+        root: root_name(&roots, *root),
+        path: &symbol.path,
+        line: symbol.line,
+        column: symbol.column,
+        score: symbol.score,
     });
     json_line(&SearchLine {
         schema: SCHEMA,
@@ -124,18 +126,20 @@ fn shown_answer(args: &SearchArgs, router: &Router, answer: &SearchAnswer) -> io
             failed: shards.failed,
         },
         truncated: answer.truncated,
-        skipped: router.skipped().len(),
+        skipped: answer.skipped,
     })
 }
 
-fn shown_hits(args: &WorkspaceArgs, router: &Router, answer: &SearchAnswer) -> io::Result<Vec<u8>> {
-    let roots = ShownRoots::new(args, router);
-    let width = |text: fn(&SearchHit) -> usize, max| answer.hits.iter().map(text).max().unwrap_or(0).min(max);
-    let name = width(|hit| hit.symbol.name.chars().count(), 40);
-    let container = width(|hit| hit.symbol.container.chars().count(), 48);
+fn shown_hits(args: &WorkspaceArgs, roots: &[PathBuf], hits: &[FoundSymbol]) -> io::Result<Vec<u8>> {
+    let roots = ShownRoots::new(&args.which, roots);
+    let width = |text: fn(&SymbolHit) -> usize, max| {
+        hits.iter().map(|hit| text(&hit.symbol)).max().unwrap_or(0).min(max)
+    };
+    let name = width(|symbol| symbol.name.chars().count(), 40);
+    let container = width(|symbol| symbol.container.chars().count(), 48);
     let mut out = Vec::new();
-    for SearchHit { root, symbol } in &answer.hits {
-        let path = roots.path(*root, &symbol.path);
+    for FoundSymbol { root, symbol } in hits {
+        let path = roots.path(*root as usize, &symbol.path);
         writeln!(
             out,
             "{:<11} {:name$}  {:container$}  {}:{}:{}",
@@ -160,7 +164,7 @@ struct IndexLine {
     workers: Vec<IndexingWorker>,
     skipped: Vec<SkippedFields>,
     /// How many files and directories the rules leave out.
-    left_out: usize,
+    left_out: u64,
 }
 
 #[derive(Serialize)]
@@ -196,24 +200,17 @@ struct CacheFields {
     problem: Option<String>,
 }
 
-impl From<WorkerStats> for IndexingWorker {
-    fn from(stats: WorkerStats) -> Self {
-        // The files that it skipped are told with the router's.
-        let WorkerStats { pid, parsed, received, cache, shards, skipped: _ } = stats;
+impl From<WorkerReport> for IndexingWorker {
+    fn from(report: WorkerReport) -> Self {
+        let WorkerReport { pid, parsed, received, memory, disk, cache } = report;
         let state = match cache.state {
             CacheState::Off => "off",
             CacheState::On => "on",
             CacheState::Failed => "failed",
         };
         let problem = Some(cache.problem).filter(|problem| !problem.is_empty());
-        Self {
-            pid,
-            parsed,
-            received,
-            memory: shards.iter().map(|shard| shard.memory).sum(),
-            disk: shards.iter().map(|shard| shard.disk).sum(),
-            cache: CacheFields { state, loaded: cache.loaded, written: cache.written, problem },
-        }
+        let cache = CacheFields { state, loaded: cache.loaded, written: cache.written, problem };
+        Self { pid, parsed, received, memory, disk, cache }
     }
 }
 
@@ -221,16 +218,20 @@ impl From<WorkerStats> for IndexingWorker {
 struct SkippedFields {
     root: String,
     path: String,
-    reason: &'static str,
+    reason: String,
     detail: String,
 }
 
 async fn index(args: &IndexArgs) -> Result<ExitCode, Failure> {
     let start = Instant::now();
-    let workspace = Workspace::settled(&args.workspace).await?;
-    let workers = workspace.router.worker_stats().await;
-    let skipped = skipped(&workspace.router, &workers);
-    let line = summary(&workspace.router, workers, &skipped, start);
+    let (session, _) = Session::settled(&args.workspace, &args.daemon).await?;
+    let details = session.details().await?;
+    let named = |file: &SkippedEntry| {
+        let root = session.roots.get(file.root as usize).cloned().unwrap_or_default();
+        format!("nova: skipped {}: {}\n", printable(&root.join(&file.path)), file.detail)
+    };
+    let named: String = details.skipped.iter().map(named).collect();
+    let line = summary(&session.roots, details, start);
     let shown = match args.json {
         // Then the error is the one line.
         true if line.files == 0 => Vec::new(),
@@ -238,10 +239,8 @@ async fn index(args: &IndexArgs) -> Result<ExitCode, Failure> {
         false => shown_summary(&line)?,
     };
     let printed = write_out(shown, line.files > 0).await;
-    let name =
-        |file: &Skipped| format!("nova: skipped {}: {}\n", shown_path(&workspace.router, file), file.reason);
-    tell(skipped.iter().map(name).collect()).await;
-    workspace.stop().await;
+    tell(named).await;
+    session.end().await;
     printed?;
     if line.files == 0 {
         return Err(Failure::nothing_indexed(
@@ -249,59 +248,33 @@ async fn index(args: &IndexArgs) -> Result<ExitCode, Failure> {
             "standard error names each file and what is wrong with it",
         ));
     }
-    Ok(ExitCode::SUCCESS)
+    let all = line.skipped.is_empty() && line.shards.iter().all(|shard| shard.state == "ready");
+    Ok(ExitCode::from(if args.strict && !all { 3 } else { 0 }))
 }
 
-/// What could not be read, and what workers could not index.
-fn skipped(router: &Router, workers: &[WorkerStats]) -> Vec<Skipped> {
-    let mut skipped = router.skipped();
-    for file in workers.iter().flat_map(|stats| &stats.skipped) {
-        let Some(shard) = router.shards().get(file.shard as usize) else { continue };
-        if !skipped.iter().any(|known| known.root == shard.root && known.path == file.path) {
-            let reason = SkipReason::NotIndexed { detail: file.reason.as_str().into() };
-            skipped.push(Skipped { root: shard.root, path: file.path.clone(), reason });
-        }
-    }
-    skipped
-}
-
-fn summary(router: &Router, workers: Vec<WorkerStats>, skipped: &[Skipped], start: Instant) -> IndexLine {
+fn summary(roots: &[PathBuf], details: Details, start: Instant) -> IndexLine {
     let elapsed_ms = u64::try_from(start.elapsed().as_millis()).unwrap_or(u64::MAX);
-    let roots = root_names(router);
-    let shards: Vec<IndexedShard> = router
-        .shards()
-        .iter()
-        .zip(router.status())
-        .map(|(shard, status)| {
-            let (state, reason, files, symbols, bytes, sent) = match status.state {
-                ShardState::Ready(Ready { counters, content, sent, .. }) => {
-                    ("ready", None, u64::from(counters.files), counters.symbols, content.bytes, sent.bytes)
-                }
-                ShardState::Warming { files, bytes } => ("warming", None, u64::from(files), 0, bytes, 0),
-                ShardState::Waiting { reason } => ("waiting", Some(reason), 0, 0, 0, 0),
-                ShardState::Stale { reason } => ("stale", Some(reason), 0, 0, 0, 0),
-                ShardState::Failed { reason } => ("failed", Some(reason), 0, 0, 0, 0),
-            };
-            IndexedShard {
-                key: status.key.to_string(),
-                root: roots[shard.root].clone(),
-                source_root: shard.source_root.clone(),
-                part: shard.part,
-                parts: shard.parts,
-                state,
-                reason,
-                files,
-                symbols,
-                bytes,
-                sent,
-            }
-        })
-        .collect();
-    let skipped = skipped.iter().map(|skipped| SkippedFields {
-        root: roots[skipped.root].clone(),
-        path: skipped.path.clone(),
-        reason: skipped.reason.code(),
-        detail: skipped.reason.to_string(),
+    let roots = root_names(roots);
+    let name = |root: u32| root_name(&roots, root).to_owned();
+    let shards = details.shards.into_iter().map(|shard| IndexedShard {
+        key: ShardKey(shard.key).to_string(),
+        root: name(shard.root),
+        source_root: shard.source_root,
+        part: shard.part,
+        parts: shard.parts,
+        state: shard.phase.as_str(),
+        reason: Some(shard.reason).filter(|reason| !reason.is_empty()),
+        files: shard.files,
+        symbols: shard.symbols,
+        bytes: shard.bytes,
+        sent: shard.sent,
+    });
+    let shards: Vec<IndexedShard> = shards.collect();
+    let skipped = details.skipped.into_iter().map(|skipped| SkippedFields {
+        root: name(skipped.root),
+        path: skipped.path,
+        reason: skipped.reason,
+        detail: skipped.detail,
     });
     IndexLine {
         schema: SCHEMA,
@@ -311,9 +284,9 @@ fn summary(router: &Router, workers: Vec<WorkerStats>, skipped: &[Skipped], star
         sent: shards.iter().map(|shard| shard.sent).sum(),
         elapsed_ms,
         shards,
-        workers: workers.into_iter().map(IndexingWorker::from).collect(),
+        workers: details.workers.into_iter().map(IndexingWorker::from).collect(),
         skipped: skipped.collect(),
-        left_out: router.left_out().len(),
+        left_out: details.left_out,
     }
 }
 
@@ -344,10 +317,6 @@ fn shown_summary(line: &IndexLine) -> io::Result<Vec<u8>> {
     Ok(out)
 }
 
-fn shown_path(router: &Router, skipped: &Skipped) -> String {
-    printable(&router.roots()[skipped.root].join(&skipped.path))
-}
-
 // ---- symbols ---------------------------------------------------------------------------------------------
 
 #[derive(Serialize)]
@@ -362,56 +331,60 @@ struct SymbolFields<'a> {
 }
 
 async fn symbols(args: &SymbolsArgs) -> Result<ExitCode, Failure> {
-    let workspace = Workspace::indexed(&args.workspace).await?;
-    let result = print_symbols(args, &workspace.router).await;
-    workspace.stop().await;
+    let session = Session::indexed(&args.workspace, &args.daemon).await?;
+    let result = print_symbols(args, &session).await;
+    session.end().await;
     let count = result?;
     Ok(if count == 0 { ExitCode::from(1) } else { ExitCode::SUCCESS })
 }
 
-async fn print_symbols(args: &SymbolsArgs, router: &Router) -> Result<u64, Failure> {
-    let shown = ShownRoots::new(&args.workspace, router);
-    let roots = root_names(router);
+async fn print_symbols(args: &SymbolsArgs, session: &Session) -> Result<u64, Failure> {
+    let shown = ShownRoots::new(&args.workspace.which, &session.roots);
+    let roots = root_names(&session.roots);
     let mut count = 0;
-    let mut listed = router.list();
+    let mut listed = session.list();
     // Written a piece at a time: standard output is not locked while the next piece is waited for.
     let mut out = Vec::new();
-    while let Some((root, path, symbols)) =
-        listed.next().await.map_err(|error| Failure::internal(&error.to_string()))?
-    {
-        count += symbols.len() as u64;
-        let shown_path = shown.path(root, &path);
-        for ListedSymbol { name, kind, container, line, column } in &symbols {
-            if args.json_lines {
-                let (line, column) = (*line, *column);
-                let fields = SymbolFields {
-                    name,
-                    kind: kind.as_str(),
-                    container,
-                    root: &roots[root],
-                    path: &path,
-                    line,
-                    column,
-                };
-                serde_json::to_writer(&mut out, &fields).map_err(io::Error::from)?;
-                out.push(b'\n');
-            } else {
-                writeln!(out, "{shown_path}:{line}:{column}\t{kind}\t{name}\t{container}")?;
+    while let Some(files) = listed.next().await? {
+        for (root, path, symbols) in files {
+            count += symbols.len() as u64;
+            let shown_path = shown.path(root, &path);
+            for symbol in &symbols {
+                if args.json_lines {
+                    show_json(&mut out, roots.get(root).map_or("", String::as_str), &path, symbol)?;
+                } else {
+                    let ListedSymbol { name, kind, container, line, column } = symbol;
+                    writeln!(out, "{shown_path}:{line}:{column}\t{kind}\t{name}\t{container}")?;
+                }
             }
-        }
-        if out.len() >= 64 * 1024 {
-            out = write_out(out, false).await?;
+            if out.len() >= 64 * 1024 {
+                out = write_out(out, false).await?;
+            }
         }
     }
     write_out(out, true).await?;
     Ok(count)
 }
 
+fn show_json(out: &mut Vec<u8>, root: &str, path: &str, symbol: &ListedSymbol) -> io::Result<()> {
+    let ListedSymbol { name, kind, container, line, column } = symbol;
+    let (line, column) = (*line, *column);
+    let fields = SymbolFields { name, kind: kind.as_str(), container, root, path, line, column };
+    serde_json::to_writer(&mut *out, &fields)?;
+    out.push(b'\n');
+    Ok(())
+}
+
 // ---- paths -----------------------------------------------------------------------------------------------
 
 /// The canonical roots, by their numbers.
-fn root_names(router: &Router) -> Vec<String> {
-    router.roots().iter().map(|root| root.display().to_string()).collect()
+fn root_names(roots: &[PathBuf]) -> Vec<String> {
+    roots.iter().map(|root| root.display().to_string()).collect()
+}
+
+/// The name of a root; empty if there is none of this number.
+fn root_name(roots: &[String], root: u32) -> &str {
+    roots.get(root as usize).map_or("", String::as_str)
 }
 
 /// Roots as people gave them, so that what is printed can be opened from where they are.
@@ -420,16 +393,16 @@ struct ShownRoots {
 }
 
 impl ShownRoots {
-    fn new(args: &WorkspaceArgs, router: &Router) -> Self {
+    fn new(which: &WhichArgs, roots: &[PathBuf]) -> Self {
         let shown = |root: &PathBuf| {
-            let given = args.roots.iter().find(|given| given.canonicalize().is_ok_and(|path| path == *root));
+            let given = which.roots.iter().find(|given| given.canonicalize().is_ok_and(|path| path == *root));
             given.unwrap_or(root).clone()
         };
-        Self { roots: router.roots().iter().map(shown).collect() }
+        Self { roots: roots.iter().map(shown).collect() }
     }
 
     fn path(&self, root: usize, path: &str) -> String {
-        let shown = &self.roots[root];
+        let shown = self.roots.get(root).cloned().unwrap_or_default();
         printable(&if shown == Path::new(".") { PathBuf::from(path) } else { shown.join(path) })
     }
 }

@@ -2,10 +2,14 @@
 
 mod args;
 mod commands;
+mod daemon;
 mod metrics;
 mod output;
 mod progress;
 mod serve;
+mod session;
+mod status;
+mod stop;
 mod workspace;
 
 use std::process::ExitCode;

@@ -52,6 +52,28 @@ impl Failure {
         Self::new(4, "cannot_connect", message, hint)
     }
 
+    /// Another process has what this one needs to be a daemon.
+    pub(super) fn already_running(message: &str) -> Self {
+        Self::new(4, "already_running", message, "`nova status` tells how it is; `nova stop` ends it")
+    }
+
+    pub(super) fn is_already_running(&self) -> bool {
+        self.code == "already_running"
+    }
+
+    pub(super) fn no_daemon(message: &str) -> Self {
+        Self::new(8, "no_daemon", message, "`nova serve` starts one; so does --daemon of other commands")
+    }
+
+    pub(super) fn other_build(message: &str, hint: &str) -> Self {
+        Self::new(9, "other_build", message, hint)
+    }
+
+    /// The daemon is there and says nothing.
+    pub(super) fn silent(message: &str, hint: &str) -> Self {
+        Self::new(6, "timed_out", message, hint)
+    }
+
     pub(super) fn timed_out(after: Duration) -> Self {
         let message = format!("no worker answered within {} s", after.as_secs());
         Self::new(6, "timed_out", &message, "run the command again; the machine may be overloaded")
@@ -67,6 +89,24 @@ impl Failure {
 
     pub(super) fn internal(message: &str) -> Self {
         Self::new(1, "internal", message, "run again with NOVA_LOG=debug to see more")
+    }
+
+    /// What another `nova` has told with `--json`: the object below `error`.
+    pub(super) fn from_json(error: &serde_json::Value) -> Option<Self> {
+        const CODES: [(u8, &str); 8] = [
+            (2, "usage"),
+            (4, "cannot_connect"),
+            (4, "already_running"),
+            (6, "timed_out"),
+            (7, "nothing_indexed"),
+            (8, "no_daemon"),
+            (9, "other_build"),
+            (130, "interrupted"),
+        ];
+        let text = |name: &str| error[name].as_str();
+        let known = CODES.into_iter().find(|(_, code)| text("code") == Some(code));
+        let (exit, code) = known.unwrap_or((1, "internal"));
+        Some(Self::new(exit, code, text("message")?, text("hint")?))
     }
 
     /// Tells about it on standard error, and with `json` on standard output; returns the exit code.
@@ -109,6 +149,11 @@ impl From<io::Error> for Failure {
         }
         Self::internal(&format!("cannot write to standard output: {error}"))
     }
+}
+
+/// So many of something: "1 file", "2 files".
+pub(super) fn count(number: u64, what: &str) -> String {
+    if number == 1 { format!("1 {what}") } else { format!("{number} {what}s") }
 }
 
 /// One line of JSON.

@@ -11,8 +11,13 @@ const TICK: Duration = Duration::from_millis(100);
 
 /// A line that counts the files found by the walk.
 pub(super) fn walking() -> ProgressBar {
+    waiting("looking for Java files")
+}
+
+/// A line for those who wait for a daemon.
+pub(super) fn waiting(what: &'static str) -> ProgressBar {
     let bar = ProgressBar::new_spinner();
-    bar.set_message("looking for Java files");
+    bar.set_message(what);
     bar.enable_steady_tick(TICK);
     bar
 }

@@ -1,7 +1,8 @@
-//! `nova serve`: a router that runs until a signal.
+//! `nova serve`: a router that runs, as the daemon of its workspace, until it is stopped.
 
 use std::collections::BTreeSet;
 use std::io::{self, Write};
+use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
 
@@ -9,12 +10,17 @@ use nova_proto_core::messages::Token;
 use nova_transport_tokio::{Address, IdentityFiles, ServerTls, ServerTlsFiles};
 use serde::Serialize;
 
-use super::Signals;
 use super::args::ServeArgs;
 use super::metrics::Metrics;
-use super::output::{Failure, SCHEMA, print_json, tell};
+use super::output::{Failure, SCHEMA, count, print_json, tell};
 use super::workspace::{Access, Workspace};
+use super::{Signals, daemon};
 use crate::cluster::{Router, ShardState};
+use crate::control::{End, Lock, Place, Server, ServerOptions};
+
+/// How long a log may become, in bytes, and how often it is looked at.
+const LOG_BYTES: u64 = 1 << 20;
+const LOOK_AT_LOG: Duration = Duration::from_secs(5);
 
 /// Least time between two lines about the same thing.
 const TELL_EVERY: Duration = Duration::from_millis(500);
@@ -23,7 +29,10 @@ const TELL_EVERY: Duration = Duration::from_millis(500);
 struct ServeLine {
     schema: u32,
     pid: u32,
+    /// Where workers connect.
     listen: String,
+    /// Where clients connect.
+    control: String,
     /// Where the counters are, if they are asked for.
     #[serde(skip_serializing_if = "Option::is_none")]
     metrics: Option<String>,
@@ -99,46 +108,132 @@ fn token(args: &ServeArgs) -> Result<Option<Token>, Failure> {
     args.token.read().map_err(|error| Failure::usage(&error, "see nova serve --help"))
 }
 
-/// Runs until a signal, and then ends in order: workers are told, the socket file goes.
+/// Runs until a signal, a client that stops it, or until nobody has used it for long; then ends in order: workers are told,
+/// the sockets' files go.
 pub(super) async fn run(args: &ServeArgs, signals: &mut Signals) -> Result<ExitCode, Failure> {
     let access = Access::new(args)?;
+    if args.background {
+        // Not the end of the terminal that it was started from: it is not of that session any more.
+        rustix::process::setsid().map_err(|error| Failure::internal(&format!("setsid: {error}")))?;
+    }
+    let (_, place) = daemon::place(&args.workspace.which)?;
+    let lock = lock(&place)?;
+    let result = serve(args, access, &place, signals).await;
+    if args.background {
+        // What had to be said was said to whoever started this.
+        let _ = std::fs::remove_file(place.log());
+    }
+    // Last: who waits for it may start another one.
+    drop(lock);
+    result
+}
+
+/// Takes the workspace's place for this process.
+fn lock(place: &Place) -> Result<Lock, Failure> {
+    match place.lock() {
+        Ok(Some(lock)) => Ok(lock),
+        Ok(None) => {
+            let process = place.holder().ok().flatten();
+            let process = process.map(|pid| format!(" (process {pid})")).unwrap_or_default();
+            Err(Failure::already_running(&format!("a daemon for these roots is already running{process}")))
+        }
+        Err(error) => Err(Failure::cannot_connect(
+            &error.to_string(),
+            "set XDG_RUNTIME_DIR to a directory of your own, with a short path",
+        )),
+    }
+}
+
+/// Why it ends.
+enum Why {
+    Signal,
+    Control(End),
+    Failed(Failure),
+}
+
+async fn serve(
+    args: &ServeArgs,
+    access: Access,
+    place: &Place,
+    signals: &mut Signals,
+) -> Result<ExitCode, Failure> {
     let metrics = match args.metrics {
         Some(address) => Some(Metrics::start(address).await?),
         None => None,
     };
+    let build_id = daemon::own_build_id().await?;
     let workspace = tokio::select! {
         started = Workspace::start(&args.workspace, access) => started?,
         () = signals.next() => return Err(Failure::interrupted()),
     };
-    let announced = announce(args, &workspace.router, metrics.as_ref());
-    let mut failed = None;
-    if announced.is_ok() {
-        tokio::select! {
-            () = tell_ready(&workspace.router) => {}
-            why = workspace.router.ended() => failed = Some(Failure::internal(&why.to_string())),
-            () = signals.next() => {}
+    let options = ServerOptions {
+        idle_exit: args.idle_exit.map(Duration::from_secs),
+        local_workers: workspace.local_workers(&args.workspace),
+        build_id,
+        ..ServerOptions::default()
+    };
+    let server = match Server::bind(&place.socket(), workspace.router.clone(), options) {
+        Ok(server) => server,
+        Err(error) => {
+            workspace.stop().await;
+            return Err(Failure::cannot_connect(
+                &error.to_string(),
+                "set XDG_RUNTIME_DIR to a directory of your own, with a short path",
+            ));
         }
-    }
+    };
+    let announced = announce(args, &workspace.router, place, metrics.as_ref());
+    let why = match announced {
+        Ok(()) => tokio::select! {
+            () = tell_ready(&workspace.router) => Why::Signal,
+            () = keep_short(args.background.then(|| place.log())) => Why::Signal,
+            () = signals.next() => Why::Signal,
+            end = server.ended() => Why::Control(end),
+            why = workspace.router.ended() => Why::Failed(Failure::internal(&why.to_string())),
+        },
+        Err(_) => Why::Signal,
+    };
+    server.shutdown().await;
     workspace.stop().await;
     announced?;
-    if let Some(failure) = failed {
-        return Err(failure);
-    }
-    let _ = tokio::time::timeout(TELL_EVERY, tell("nova: interrupted\n".to_owned())).await;
-    // Without a second line of JSON: the address was the answer.
-    Ok(Failure::interrupted().exit_code())
+    let (text, code) = match why {
+        Why::Failed(failure) => return Err(failure),
+        // Without a second line of JSON: the address was the answer.
+        Why::Signal => ("interrupted", Failure::interrupted().exit_code()),
+        Why::Control(End::Asked) => ("stopped", ExitCode::SUCCESS),
+        Why::Control(End::Idle) => ("nobody has used this daemon for long: it ends", ExitCode::SUCCESS),
+    };
+    let _ = tokio::time::timeout(TELL_EVERY, tell(format!("nova: {text}\n"))).await;
+    Ok(code)
 }
 
-fn announce(args: &ServeArgs, router: &Router, metrics: Option<&Metrics>) -> io::Result<()> {
+/// Keeps a log below about twice its limit; for ever.
+async fn keep_short(log: Option<PathBuf>) {
+    let Some(log) = log else { return std::future::pending().await };
+    loop {
+        tokio::time::sleep(LOOK_AT_LOG).await;
+        if std::fs::metadata(&log).is_ok_and(|metadata| metadata.len() > LOG_BYTES) {
+            // Everybody appends to it: what is written goes on at the new end.
+            let emptied = std::fs::OpenOptions::new().write(true).open(&log).and_then(|file| file.set_len(0));
+            if let Err(error) = emptied {
+                tracing::warn!(%error, "the log cannot be kept short");
+            }
+        }
+    }
+}
+
+fn announce(args: &ServeArgs, router: &Router, place: &Place, metrics: Option<&Metrics>) -> io::Result<()> {
     let listen = router.address().map(ToString::to_string).unwrap_or_default();
     let metrics = metrics.map(|metrics| metrics.address().to_string());
-    let line = ServeLine { schema: SCHEMA, pid: std::process::id(), listen, metrics };
+    let control = format!("unix:{}", place.socket().display());
+    let line = ServeLine { schema: SCHEMA, pid: std::process::id(), listen, control, metrics };
     if args.json {
         return print_json(io::stdout().lock(), &line);
     }
     let mut out = io::stdout().lock();
     let shards = router.shards().len();
-    writeln!(out, "{shards} shards, listening at {}", line.listen)?;
+    writeln!(out, "{}, listening at {}", count(shards as u64, "shard"), line.listen)?;
+    writeln!(out, "clients connect to {}", line.control)?;
     if let Some(address) = &line.metrics {
         writeln!(out, "counters at http://{address}/metrics")?;
     }

@@ -8,10 +8,10 @@ use nova_proto_core::messages::Token;
 use nova_transport_tokio::{Address, ListenOptions, ServerTls};
 use nova_worker::cache::Store;
 
-use super::args::WorkspaceArgs;
-use super::output::{Failure, tell};
+use super::args::{WhichArgs, WorkspaceArgs};
+use super::output::Failure;
 use super::progress;
-use crate::cluster::{Router, RouterConfig, STATUS_FILE, ShardState};
+use crate::cluster::{Router, RouterConfig, STATUS_FILE};
 use crate::layout::{Layout, LayoutError, LayoutOptions};
 use crate::local::{LocalOptions, LocalWorkers, PrivateDir, WorkerCommand, cores, default_cache_dir};
 
@@ -50,7 +50,7 @@ impl Workspace {
             }
         };
         let config = RouterConfig {
-            max_file_bytes: args.max_file_bytes,
+            max_file_bytes: args.which.max_file_bytes,
             listen_options: ListenOptions::with_tls(tls),
             token,
             plaintext_tokens,
@@ -72,44 +72,10 @@ impl Workspace {
         Ok(Self { router, workers, private })
     }
 
-    /// Starts, and waits until every shard is ready or has failed.
-    pub(super) async fn settled(args: &WorkspaceArgs) -> Result<Self, Failure> {
-        let workspace = Self::start(args, Access::default()).await?;
-        progress::until_settled(&workspace.router).await;
-        let status = workspace.router.status();
-        let failed = status.iter().find_map(|status| match &status.state {
-            ShardState::Failed { reason } => Some(reason.clone()),
-            _ => None,
-        });
-        if let Some(reason) = failed {
-            if !status.iter().any(|status| matches!(status.state, ShardState::Ready(_))) {
-                workspace.stop().await;
-                return Err(Failure::nothing_indexed(
-                    &format!("no shard could be indexed: {reason}"),
-                    "run again with NOVA_LOG=debug to see what the workers say",
-                ));
-            }
-            tell(format!("nova: some shards could not be indexed: {reason}\n")).await;
-        }
-        Ok(workspace)
-    }
-
-    /// Like [`settled`](Self::settled), for commands that do not name what was skipped: they say that there is something.
-    pub(super) async fn indexed(args: &WorkspaceArgs) -> Result<Self, Failure> {
-        let workspace = Self::settled(args).await?;
-        let skipped = workspace.router.skipped();
-        if workspace.router.file_count() == workspace.router.unreadable().len() {
-            let first = skipped.first().map(|file| format!("; {}: {}", file.path, file.reason));
-            workspace.stop().await;
-            return Err(Failure::nothing_indexed(
-                &format!("none of {} Java files could be read{}", skipped.len(), first.unwrap_or_default()),
-                "`nova index` names each file and what is wrong with it",
-            ));
-        }
-        if !skipped.is_empty() {
-            tell(format!("nova: {} files were skipped; `nova index` names them\n", skipped.len())).await;
-        }
-        Ok(workspace)
+    /// How many workers this process has started, at most.
+    pub(super) fn local_workers(&self, args: &WorkspaceArgs) -> usize {
+        let shards = self.router.shards().len();
+        self.workers.as_ref().map_or(0, |_| worker_count(args).min(shards))
     }
 
     /// Ends connections, then processes.
@@ -152,7 +118,7 @@ async fn discover(args: &WorkspaceArgs) -> Result<Layout, Failure> {
     }
     let cancelled = CancelOnDrop(Arc::default());
     let flag = Arc::clone(&cancelled.0);
-    let (roots, max_file_bytes) = (args.roots.clone(), args.max_file_bytes);
+    let (roots, max_file_bytes) = (args.which.roots.clone(), args.which.max_file_bytes);
     let walked = tokio::task::spawn_blocking(move || {
         let bar = progress::walking();
         let options = LayoutOptions {
@@ -166,10 +132,19 @@ async fn discover(args: &WorkspaceArgs) -> Result<Layout, Failure> {
         layout
     });
     let layout = walked.await.map_err(|error| Failure::internal(&error.to_string()))?;
-    layout.map_err(|error| match error {
+    layout.map_err(cannot_walk)
+}
+
+fn cannot_walk(error: LayoutError) -> Failure {
+    match error {
         LayoutError::Cancelled => Failure::interrupted(),
         error => Failure::usage(&error.to_string(), "see nova --help"),
-    })
+    }
+}
+
+/// The roots as the layout will have them.
+pub(super) fn canonical_roots(which: &WhichArgs) -> Result<Vec<PathBuf>, Failure> {
+    Layout::canonical_roots(&which.roots).map_err(cannot_walk)
 }
 
 fn local_options(args: &WorkspaceArgs, roots: &[PathBuf]) -> Result<LocalOptions, Failure> {
@@ -182,8 +157,11 @@ fn local_options(args: &WorkspaceArgs, roots: &[PathBuf]) -> Result<LocalOptions
         })?,
     };
     let cache_dir = cache_dir(args, roots);
-    let workers = args.workers.map_or_else(|| cores().min(8), usize::from);
-    Ok(LocalOptions { workers, command, cache_dir })
+    Ok(LocalOptions { workers: worker_count(args), command, cache_dir })
+}
+
+fn worker_count(args: &WorkspaceArgs) -> usize {
+    args.workers.map_or_else(|| cores().min(8), usize::from)
 }
 
 /// Where router and workers keep what they know between runs.
@@ -207,7 +185,7 @@ fn sweep_others(directory: &Path) {
     }
 }
 
-/// Workers run in the same directory, but another `--worker-command` need not.
-fn absolute(path: PathBuf) -> PathBuf {
+/// Workers run in the same directory, but another `--worker-command` need not; a daemon does not.
+pub(super) fn absolute(path: PathBuf) -> PathBuf {
     std::path::absolute(&path).unwrap_or(path)
 }

@@ -15,7 +15,7 @@ pub(crate) mod telemetry;
 use std::future::Future;
 use std::io;
 use std::ops::Range;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -29,7 +29,7 @@ pub use tokio_util::sync::CancellationToken;
 use tracing::Instrument;
 
 use crate::coordinator::desired::Wanted;
-use crate::coordinator::{Ask, Change, Coordinator, Event, Outcome, Text, Ticket};
+use crate::coordinator::{Ask, Change, Coordinator, Event, FilePath, Outcome, Text, Ticket};
 pub use crate::coordinator::{
     ChangeError, Changed, Ended, IndexReport, Ready, RouterEvent, SearchAnswer, SearchError, SearchHit,
     SearchOptions, ShardCounts, ShardInfo, ShardState, ShardStatus, Volume, WorkerId,
@@ -207,6 +207,11 @@ impl Router {
         Ok(Changed { refused, ..changed })
     }
 
+    /// The place of a source file in the workspace: changes of one place are changes of one file, however it is named.
+    pub(crate) fn place(&self, path: &Path) -> Result<FilePath, ChangeError> {
+        paths::locate_source(&self.roots, path)
+    }
+
     /// The change as a file of the workspace; nothing of one that a walk would leave out.
     fn locate(&self, change: FileChange) -> Result<Option<Change>, ChangeError> {
         Ok(Some(match change {
@@ -333,6 +338,12 @@ impl Router {
     #[must_use]
     pub fn unreadable(&self) -> Vec<Skipped> {
         self.shared.with(|coordinator| coordinator.desired().unreadable().collect())
+    }
+
+    /// What the unsaved texts take, in bytes.
+    #[must_use]
+    pub fn overlay_bytes(&self) -> u64 {
+        self.shared.with(|coordinator| coordinator.desired().overlay_bytes())
     }
 
     /// What the rules of the last walk left out.

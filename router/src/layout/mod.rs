@@ -183,6 +183,14 @@ pub struct Layout {
 }
 
 impl Layout {
+    /// The roots of a layout of these directories: canonical, without duplicates, sorted by their bytes.
+    ///
+    /// # Errors
+    /// If one is missing, is no directory or cannot be listed.
+    pub fn canonical_roots(roots: &[PathBuf]) -> Result<Vec<PathBuf>, LayoutError> {
+        roots::resolve(roots)
+    }
+
     /// Walks `roots` and assigns every Java file below them to one shard.
     ///
     /// The result depends on the files alone, not on the order of `roots`, the order in which directories

@@ -3,10 +3,12 @@
 use std::fmt::Debug;
 
 use nova_proto_core::messages::{
-    GetWorkerStats, IndexShard, ListSymbols, LoadFiles, LoadReply, MAX_SHARDS, PageReply, RemoveFiles,
-    SearchReply, SearchSymbols, ShardCounters, Shutdown, Stopping, SymbolPage, SyncPage, SyncReply,
-    SyncShard, UpdateFile, UpdateReply, WorkerHello, WorkerStats, WorkerWelcome, decode, encode,
-    shard_ranges, shards_in,
+    ChangeReply, ClientHello, ClientWelcome, CloseOverlay, FindReply, FindSymbols, GetRouterStatus,
+    GetShards, GetSkipped, GetWorkerStats, IndexReply, IndexShard, IndexWorkspace, ListReply, ListSymbols,
+    ListWorkspace, LoadFiles, LoadReply, MAX_SHARDS, NotifyChanges, OpenOverlay, PageReply, RemoveFiles,
+    RouterStatus, SearchReply, SearchSymbols, ShardCounters, ShardPage, ShardPhase, Shutdown, SkippedPage,
+    StopRouter, Stopped, Stopping, SymbolPage, SyncPage, SyncReply, SyncShard, UpdateFile, UpdateReply,
+    WorkerHello, WorkerStats, WorkerWelcome, decode, encode, shard_ranges, shards_in,
 };
 use serde::{Deserialize, Serialize};
 
@@ -27,7 +29,7 @@ pub fn messages(data: &[u8]) {
 }
 
 /// The position of a type is its number in seeds: add new ones at the end.
-pub(crate) const CHECKS: [fn(&[u8]); 21] = [
+pub(crate) const CHECKS: [fn(&[u8]); 42] = [
     hello,
     |bytes| canonical::<WorkerWelcome>(bytes),
     |bytes| canonical::<SyncShard>(bytes),
@@ -49,6 +51,27 @@ pub(crate) const CHECKS: [fn(&[u8]); 21] = [
     |bytes| canonical::<WorkerStats>(bytes),
     |bytes| canonical::<Shutdown>(bytes),
     |bytes| canonical::<Stopping>(bytes),
+    |bytes| canonical::<ClientHello>(bytes),
+    |bytes| canonical::<ClientWelcome>(bytes),
+    |bytes| canonical::<FindSymbols>(bytes),
+    |bytes| canonical::<FindReply>(bytes),
+    |bytes| canonical::<IndexWorkspace>(bytes),
+    |bytes| canonical::<IndexReply>(bytes),
+    |bytes| canonical::<NotifyChanges<'_>>(bytes),
+    |bytes| canonical::<OpenOverlay<'_>>(bytes),
+    |bytes| canonical::<CloseOverlay<'_>>(bytes),
+    |bytes| canonical::<ChangeReply>(bytes),
+    |bytes| canonical::<ListWorkspace>(bytes),
+    |bytes| canonical::<ListReply<'_>>(bytes),
+    |bytes| canonical::<GetRouterStatus>(bytes),
+    |bytes| canonical::<RouterStatus>(bytes),
+    |bytes| canonical::<GetShards>(bytes),
+    |bytes| canonical::<ShardPage>(bytes),
+    |bytes| canonical::<GetSkipped>(bytes),
+    |bytes| canonical::<SkippedPage>(bytes),
+    |bytes| canonical::<StopRouter>(bytes),
+    |bytes| canonical::<Stopped>(bytes),
+    |bytes| canonical::<ShardPhase>(bytes),
 ];
 
 fn canonical<'a, T: Serialize + Deserialize<'a> + Debug>(bytes: &'a [u8]) {
