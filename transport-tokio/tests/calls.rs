@@ -206,7 +206,7 @@ async fn silence_is_pinged_and_then_given_up() {
     tokio::time::sleep(Duration::from_secs(120)).await;
     assert_eq!((router.close_reason(), worker.close_reason()), (None, None), "both answer pings");
     // Who hears a ping has heard from its peer, and need not ask.
-    assert!(router.stats().round_trip.or(worker.stats().round_trip).is_some());
+    assert!(router.stats().round_trip.or_else(|| worker.stats().round_trip).is_some());
 
     let (near, far) = tokio::io::duplex(4096);
     let (_router, end) = start(Role::Router, "", near, &service);
