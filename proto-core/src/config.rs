@@ -32,7 +32,8 @@ pub const MAX_UNKNOWN_IN_A_ROW: u32 = 100;
 /// `work_budget + max_concurrent × 33 KiB` for its requests and our answers to them, the same budget again plus 17 KiB
 /// for each of our open calls for its answers to them, and 64 KiB and one read of the driver for what is not understood
 /// yet. While a body grows, half of it again for a moment. Buffers of bodies of 1 MiB and more are used again: at most
-/// `2 × max_body` of them are kept when their bodies were dropped, for ten seconds after the last.
+/// `2 × max_body` of them are kept when their bodies were dropped, for ten seconds after the last, and each may be an
+/// eighth larger than the body in it, which makes a quarter of `work_budget`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Limits {
     /// Longest frame in bytes, without its length field. Default 256 KiB: large enough that headers cost

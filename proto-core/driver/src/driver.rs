@@ -30,8 +30,8 @@ const LINGER: Duration = Duration::from_secs(1);
 /// How many reads a poll throws away while the peer hangs up: its unread input would turn our last frame into a reset.
 const LINGER_READS: usize = 16;
 
-/// How many requests and answers a turn hands over, or a part of those that are open if that is more: the peer works on the
-/// first answers while the others are still being made.
+/// How many requests and answers a turn hands over; with more than the square of this open, this fraction of them. So the
+/// peer works on the first answers while the others are still being made.
 const HANDED: usize = 16;
 
 /// How many wakers and requests a turn leaves room for.

@@ -73,11 +73,10 @@ impl Connection {
     }
 
     /// Runs a command that tells no time.
-    pub(super) fn untimed<T>(&mut self, command: impl FnOnce(&mut Self) -> T) -> T {
+    pub(super) fn untimed(&mut self, command: impl FnOnce(&mut Self)) {
         let waited = self.blocked_since.is_some();
-        let result = command(self);
+        command(self);
         self.blocked_untimed |= !waited;
-        result
     }
 
     /// Whether anything may go out now.

@@ -20,7 +20,7 @@ use super::refresh::Refresh;
 use super::{BUILD, session};
 use crate::cluster::Router;
 
-/// Most clients at once; another one is told so and let go. Memory: 33 MiB each at worst, see the session's limits.
+/// Most clients at once; another one is told so and let go. Memory: 59 MiB each at worst, see the session's limits.
 pub const MAX_CLIENTS: usize = 32;
 
 /// Connections beyond [`MAX_CLIENTS`] that are told so; further ones are closed without a word.

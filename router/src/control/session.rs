@@ -25,7 +25,7 @@ use crate::cluster::{FileChange, Wait};
 const DRAIN_WITHIN: Duration = Duration::from_millis(500);
 
 /// What a client may send: one unsaved text of the longest source file at once and another on its way; 32 requests at
-/// once. Memory: the equation of [`Limits`], 33 MiB a client at worst.
+/// once. Memory: the equation of [`Limits`], 59 MiB a client at worst, of which 18 MiB for ten seconds after large texts.
 const LIMITS: Limits =
     Limits { max_frame: 256 * 1024, max_body: 9 << 20, work_budget: 32 << 20, max_concurrent: 32 };
 
